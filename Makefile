@@ -61,9 +61,10 @@ ifneq ($(ANEW),)
 endif
 	@echo 'installing pinned dependencies'
 	@$(PIP) install --no-deps --requirement requirements.lock
-	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@# Python 3.11 reads this file in the locale's encoding and dies, under LC_ALL=C, of an umlaut
-	@# in the path of the checkout; the same place said from where the file lies has none.
+	@# The .pth file holds the checkout's path in the encoding of the locale, and so is read by
+	@# Python 3.11: under LC_ALL=C an umlaut in it stops setuptools now and each Python later.
+	@# So it is written in a locale that has umlauts, then replaced by the way from there to here.
+	@LC_ALL=C.UTF-8 $(PIP) install --no-deps --no-build-isolation --editable .
 	@for pth in .venv/lib/python*/site-packages/__editable__.siaran-*.pth; do echo ../../../.. >"$$pth"; done
 	@$(PIP) check
 	@{ pwd -P; printf '%s\n' "$$PYTHON"; } >$@
