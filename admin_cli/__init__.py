@@ -1,0 +1,1 @@
+"""The administrator's command line: one file a noun over `engine.operations`."""

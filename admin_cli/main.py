@@ -1,0 +1,134 @@
+"""The command `siaran`: which words there are, and how every run of it ends.
+
+Nothing is imported before it is needed: a noun's module is loaded when the noun is typed, so
+`siaran --help` costs the parser alone. A new noun is one line in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from admin_cli import desk
+
+# The word typed → the module whose `app` answers it, and its line in `siaran --help`.
+COMMANDS = {
+    "demo": ("admin_cli.demo", "Watch a campaign go out and come back, everything embedded"),
+    "run": ("admin_cli.run", "Run the engine in the foreground"),
+    "smsc": ("admin_cli.smsc", "Run the SMSC simulator"),
+    "check": ("admin_cli.check", "Check configuration, database and binds"),
+    "db": ("admin_cli.db", "The database: its state, its schema, its end"),
+    "list": ("admin_cli.lists", "Lists of recipients: create, import, show, download"),
+    "member": ("admin_cli.members", "Members of a list: add, search"),
+    "sender": ("admin_cli.senders", "Sender numbers and masks"),
+    "prefix": ("admin_cli.prefixes", "Prefix maps: what local numbers become"),
+    "campaign": ("admin_cli.campaigns", "Campaigns: create, schedule, watch"),
+    "inbox": ("admin_cli.inbox", "What subscribers wrote"),
+    "report": ("admin_cli.reports", "What became of the messages"),
+    "log": ("admin_cli.log", "Who did what, and when"),
+}
+
+DONE, REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit code.
+
+    0 done, 1 refused, 2 usage, 3 a needed service can't be reached, 130 interrupted. Whatever
+    goes wrong is one line on stderr; `SIARAN_DEBUG=1` shows an unexpected error in full.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _root().main(args=words, prog_name="siaran", standalone_mode=False, obj={})
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("SIARAN_DEBUG"):
+            raise
+        code, message = _verdict(error)
+        desk.complain(message, code, as_json="--json" in words)
+    return desk.flush(code or DONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One command as it is documented: `name` is what is typed after `siaran`."""
+
+    name: str
+    help: str
+    examples: str
+    arguments: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+def commands() -> Iterator[Entry]:
+    """Every command there is, with all its options: what the documentation is held against."""
+    for word in COMMANDS:
+        command = _load(word)
+        inner = command.commands if isinstance(command, TyperGroup) else {}
+        for name, leaf in inner.items() or [("", command)]:
+            yield Entry(
+                name=f"{word} {name}".strip(),
+                help=leaf.help or "",
+                examples=leaf.epilog or "",
+                arguments=tuple(p.name for p in leaf.params if p.param_type_name == "argument"),
+                options=tuple(
+                    o for p in leaf.params if p.param_type_name == "option" for o in p.opts
+                ),
+            )
+
+
+class _Lazy(TyperGroup):
+    """A group that knows its commands by name and help, and loads the one that is typed."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _load(str(name)), rest
+
+
+def _root() -> Any:
+    app = desk.noun("Siaran: bulk SMS campaigns over SMPP.", cls=_Lazy, epilog=desk.examples(
+        "siaran demo",
+        "siaran list import customers customers.csv --create",
+        'siaran campaign new --list customers --message "Hello %%1%%" --now',
+    ))  # fmt: skip
+    for word, (_, help_line) in COMMANDS.items():
+        app.command(word, help=help_line)(_placeholder)
+    return get_command(app)
+
+
+def _placeholder() -> None:
+    """What stands in `siaran --help` for a command that has not been loaded."""
+
+
+def _load(word: str) -> TyperCommand | TyperGroup:
+    command: Any = get_command(importlib.import_module(COMMANDS[word][0]).app)
+    return command  # type: ignore[no-any-return]
+
+
+def _verdict(error: Exception) -> tuple[int, str]:
+    """The exit code and the line for an error that ended a command."""
+    if isinstance(error, typer.TyperException):
+        where = getattr(getattr(error, "ctx", None), "command_path", "siaran")
+        return error.exit_code, f"{error.format_message().rstrip('.')}; see `{where} --help`"
+    from config.load import ConfigError
+    from engine.operations import Refused, Unreachable
+
+    match error:
+        case ConfigError():
+            return USAGE, str(error)
+        case Unreachable():
+            return UNREACHABLE, str(error)
+        case Refused():
+            return REFUSED, str(error)
+        case _:
+            kind = type(error).__name__
+            return REFUSED, f"unexpected {kind}: {error}; SIARAN_DEBUG=1 shows where it comes from"

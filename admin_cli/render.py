@@ -1,0 +1,122 @@
+"""How an answer looks: a table on a terminal, plain columns in a pipe, one JSON document for scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+
+def rows(values: Iterable[Any], columns: Sequence[str], *, empty: str, as_json: bool) -> None:
+    """Print values (dataclasses or mappings) as a table of `columns`, or all of them as JSON."""
+    records = [plain(value) for value in values]
+    if as_json:
+        _print_json(records)
+    elif not records:
+        print(empty, file=sys.stderr)
+    elif sys.stdout.isatty():
+        _print_rich(records, columns)
+    else:
+        _print_columns([_titles(columns), *([cell(r[c]) for c in columns] for r in records)])
+
+
+def card(value: Any, *, title: str | None, as_json: bool) -> None:
+    """Print the fields of one value, a line each; those that are None or nested stay for JSON."""
+    record = plain(value)
+    if as_json:
+        _print_json(record)
+        return
+    if title:
+        print(printable(title))
+    shown = {k: v for k, v in record.items() if v is not None and not isinstance(v, list | dict)}
+    _print_columns([[_title(key), cell(v)] for key, v in shown.items()])
+
+
+def done(sentence: str, value: Any, *, as_json: bool) -> None:
+    """Print what was done: the sentence, or the value it left behind as JSON."""
+    if as_json:
+        _print_json(plain(value))
+    else:
+        print(printable(sentence))
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: times ISO 8601 UTC with milliseconds and Z."""
+    match value:
+        case Enum():
+            return value.value
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case date() | PurePath():
+            return str(value)
+        case Mapping():
+            return {str(key): plain(inner) for key, inner in value.items()}
+        case _ if dataclasses.is_dataclass(value):
+            fields = dataclasses.fields(value)
+            return {field.name: plain(getattr(value, field.name)) for field in fields}
+        case _:
+            return [plain(inner) for inner in value]
+
+
+def cell(value: Any) -> str:
+    """One JSON value as a person reads it in a table."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case list():
+            return " | ".join(cell(inner) for inner in value)
+        case dict():
+            return " ".join(f"{key}={cell(inner)}" for key, inner in value.items())
+        case _:
+            return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text with control characters shown, not obeyed: names and messages come from outside."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _titles(columns: Sequence[str]) -> list[str]:
+    return [_title(column).upper() for column in columns]
+
+
+def _title(field: str) -> str:
+    return field.removesuffix("_at").replace("_", " ")
+
+
+def _print_columns(lines: Sequence[Sequence[str]]) -> None:
+    """Aligned by spaces, so that it can be read in a log and split by two of them."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        print("  ".join(padded).rstrip())
+
+
+def _print_rich(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    for column in columns:
+        numeric = all(isinstance(r[column], int | float | None) for r in records)
+        table.add_column(_title(column), justify="right" if numeric else "left")
+    for record in records:
+        table.add_row(*(Text(cell(record[column])) for column in columns))
+    Console().print(table)
