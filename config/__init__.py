@@ -1,0 +1,1 @@
+"""What an operator deploys: `siaran.toml` and the environment, as frozen settings."""

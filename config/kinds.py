@@ -1,0 +1,119 @@
+"""What a value in `siaran.toml` may be: one named type for each kind, with its range.
+
+A kind's `expected` is what an error says to whoever wrote something else.
+"""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+
+class Secret:
+    """A text that no log, error or `repr` shows; `reveal()` is for whoever has to send it (R-8.5).
+
+    >>> Secret("abc")
+    Secret(***)
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+def _expected(words: str, **more: Any) -> dict[str, Any]:
+    return {"expected": words, **more}
+
+
+# `text` is what a secret's text has to be; a secret itself can't be measured.
+DatabaseUrl = Annotated[
+    Secret,
+    Meta(
+        extra=_expected(
+            "postgresql://user@host/database (for the embedded database leave the key out)",
+            text=Annotated[str, Meta(pattern=r"\Apostgres(ql)?://\S+\Z")],
+        )
+    ),
+]
+Password = Annotated[
+    Secret,
+    Meta(
+        extra=_expected(
+            "at most 8 Latin-1 characters (SMPP 3.4 §5.2.2)",
+            text=Annotated[str, Meta(pattern=r"\A[\x01-\xff]{0,8}\Z")],
+        )
+    ),
+]
+
+# A name is a metric's label, a row's key and a word on the command line.
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z",
+        extra=_expected("a name of letters, digits, `-`, `_` and `.`, at most 63 of them"),
+    ),
+]
+Host = Annotated[str, Meta(pattern=r"\A\S+\Z", extra=_expected("a host name or an IP address"))]
+Port = Annotated[int, Meta(ge=1, le=65535, extra=_expected("a port, 1 to 65535"))]
+Listen = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):"
+        r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})\Z",
+        extra=_expected('an address and a port, like "127.0.0.1:8080" or "[::1]:8080"'),
+    ),
+]
+SystemId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[\x01-\xff]{0,15}\Z",
+        extra=_expected("at most 15 Latin-1 characters (SMPP 3.4 §5.2.1)"),
+    ),
+]
+SystemType = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[\x01-\xff]{0,12}\Z",
+        extra=_expected("at most 12 Latin-1 characters (SMPP 3.4 §5.2.3)"),
+    ),
+]
+Ton = Annotated[int, Meta(ge=0, le=255, extra=_expected("a type of number, 0 to 255"))]
+Npi = Annotated[int, Meta(ge=0, le=255, extra=_expected("a numbering plan, 0 to 255"))]
+Rate = Annotated[
+    float,
+    Meta(ge=0, le=1_000_000, extra=_expected("segments per second, 0 (no limit) to 1000000")),
+]
+Seconds = Annotated[float, Meta(ge=0.01, le=86400, extra=_expected("seconds, 0.01 to 86400"))]
+Times = Annotated[int, Meta(ge=1, le=100, extra=_expected("a whole number, 1 to 100"))]
+Window = Annotated[int, Meta(ge=1, le=1000, extra=_expected("a whole number, 1 to 1000 (R-5.3)"))]
+Count = Annotated[int, Meta(ge=1, le=1000, extra=_expected("a whole number, 1 to 1000"))]
+ReceiptRequest = Annotated[int, Meta(ge=0, le=31, extra=_expected("0 to 31 (SMPP 3.4 §5.2.17)"))]
+Validity = Annotated[
+    int, Meta(ge=0, le=31_536_000, extra=_expected("whole seconds, 0 (the SMSC's own) to a year"))
+]
+Country = Annotated[
+    str, Meta(pattern=r"\A[A-Z]{2}\Z", extra=_expected('a country of two capitals, like "NZ"'))
+]
+Address = Annotated[
+    str, Meta(pattern=r"\A[\x01-\xff]{1,20}\Z", extra=_expected("an address of 1 to 20 characters"))
+]
+Prefix = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(\+[0-9]{1,15})?\Z",
+        extra=_expected('a plus and digits, like "+64", or "" for every number'),
+    ),
+]
+Email = Annotated[str, Meta(pattern=r"\A[^\s@]+@[^\s@]+\Z", extra=_expected("an e-mail address"))]

@@ -1,0 +1,122 @@
+"""`siaran.toml` and the environment become settings, or one line that says what to correct.
+
+siaran.toml, line 12: carriers.tui.window = 2000: expected a whole number, 1 to 1000 (R-5.3)
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from config import not_yet
+from config.lines import line_of
+from config.settings import Carrier, Route, Settings, catch_all
+from config.tables import Fault, Outside, meant, read
+
+LARGEST: Final = 1 << 20
+"""Octets. A file of 1,000 carriers has a quarter of it; what is larger is some other file."""
+
+
+class ConfigError(Exception):
+    """The configuration can't be used: one line with file, line, key, value and what was expected.
+
+    It never has a secret in it. Exit code 2 at the command line.
+    """
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings in the file at `path`, else at `SIARAN_CONFIG`, else the defaults.
+
+    Raises `ConfigError`.
+    """
+    if path is None:
+        if not environ.get("SIARAN_CONFIG"):
+            return Settings()
+        path = Path(environ["SIARAN_CONFIG"])
+    text = _text(path)
+    document = _document(path, text)
+    try:
+        settings = read(document, Settings, (), Outside(environ=environ, directory=path.parent))
+        if "routes" not in document:
+            settings = replace(settings, routes=catch_all(settings.carriers))
+        for fault in (*_contradictions(settings), *not_yet.faults(settings)):
+            raise fault
+    except Fault as fault:
+        line = line_of(text, fault.keys)
+        raise ConfigError(f"{path}{f', line {line}' if line else ''}: {fault}") from None
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            octets = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    if len(octets) > LARGEST:
+        raise ConfigError(f"{path}: larger than {LARGEST} octets; this is not a configuration")
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from None
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"{path}: not TOML: nested too deeply") from None
+    except ValueError as error:  # a TOMLDecodeError, or a number of thousands of digits
+        where = re.search(r" \(at (line \d+, column \d+|end of document)\)$", str(error))
+        if where is None:
+            raise ConfigError(f"{path}: not TOML: {error}") from None
+        why = str(error)[: where.start()]
+        raise ConfigError(f"{path}, {where[1]}: not TOML: {why[0].lower()}{why[1:]}") from None
+
+
+def _contradictions(settings: Settings) -> Iterator[Fault]:
+    """What each key for itself allows, and all together don't."""
+    seen: dict[str, str] = {}
+    for carrier in settings.carriers:
+        other = seen.setdefault(carrier.name.casefold(), carrier.name)
+        if other != carrier.name:
+            yield Fault(("carriers", carrier.name), f"differs from carriers.{other} in case only")
+        yield from _carrier(carrier)
+    ways: set[tuple[str, str | None, str | None]] = set()
+    for at, route in enumerate(settings.routes):
+        way = (route.prefix, route.sender, route.application)
+        if way in ways:
+            yield Fault(("routes", at), "a route of the same prefix, sender and application exists")
+        ways.add(way)
+        yield from _route(route, at, {carrier.name: carrier for carrier in settings.carriers})
+
+
+def _carrier(carrier: Carrier) -> Iterator[Fault]:
+    keys = ("carriers", carrier.name)
+    modes = [binds.mode for binds in carrier.binds]
+    for at, mode in enumerate(modes):
+        if mode in modes[:at]:
+            yield Fault(
+                (*keys, "binds", at, "mode"), "is there already; add up the counts", value=mode
+            )
+    for name in ("reconnect", "refused"):
+        least, most = (getattr(carrier.timers, f"{name}_{end}_s") for end in ("min", "max"))
+        if least > most:
+            why = f"is more than {name}_max_s, which is {most}"
+            yield Fault((*keys, "timers", f"{name}_min_s"), why, value=least)
+
+
+def _route(route: Route, at: int, carriers: Mapping[str, Carrier]) -> Iterator[Fault]:
+    names = [share.name for share in route.carriers]
+    for part, name in enumerate(names):
+        keys = ("routes", at, "carriers", part, "name")
+        if name not in carriers:
+            yield Fault(keys, f"no such carrier; {meant(name, carriers)}", value=name)
+        elif name in names[:part]:
+            yield Fault(keys, "is in this route already", value=name)
+        elif not carriers[name].sends:
+            yield Fault(keys, "has receivers only; a route needs a bind that sends", value=name)
