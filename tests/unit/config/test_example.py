@@ -20,7 +20,7 @@ KEY = re.compile(r"#(?=[^\s#])")
 NOWHERE = Outside(environ={}, directory=EXAMPLE.parent)
 
 
-def uncommented(*, without: str = "$^") -> str:
+def uncommented(*, without: str = "(?!)") -> str:
     """The text with every key in force but those whose line has `without` in it."""
     lines = [
         KEY.sub("", line, count=1) for line in TEXT.splitlines() if not re.search(without, line)
@@ -41,7 +41,7 @@ def keys_of(kind: Any) -> set[str]:
     for part in (kind, *get_args(kind)):
         if isinstance(part, type) and issubclass(part, msgspec.Struct):
             for field in msgspec.structs.fields(part):
-                below = keys_of(field.type) - {""}
+                below = keys_of(field.type)
                 found |= {f"{field.encode_name}.{key}" for key in below} or {field.encode_name}
         elif part is not kind:
             found |= keys_of(part)
