@@ -86,6 +86,11 @@ class Desk:
         """A notice, on stderr."""
         print(sentence, file=sys.stderr)
 
+    def more(self, shown: int, limit: int) -> None:
+        """Say that a listing was cut at `limit` rows, when it was (0: it has no limit)."""
+        if shown == limit and not self.json:
+            self.note(f"{limit} rows are shown; --rows 0 shows all")
+
     def confirm(self, question: str) -> None:
         """Go on only when the person says yes; else the command ends, exit 1."""
         from admin_cli import ask
@@ -121,7 +126,6 @@ def noun(help_line: str, **settings: Any) -> typer.Typer:
     """A group of commands, `siaran NOUN …`, which takes the shared options itself too."""
     app = typer.Typer(
         help=help_line,
-        no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 refused, 2 usage, 3 a needed service can't be reached, 130 interrupted. Whatever
     goes wrong is one line on stderr; `SIARAN_DEBUG=1` shows an unexpected error in full.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         code = _root().main(args=words, prog_name="siaran", standalone_mode=False, obj={})
     except KeyboardInterrupt:
