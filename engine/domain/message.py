@@ -1,0 +1,157 @@
+"""A message: its states, its class, and how the fates of its segments make up its own.
+
+    queued → launched → sent → delivered
+               │  ↑      └──→ failed, rejected, expired, cancelled   (a receipt, R-5.8)
+               │  └ a refusal that may pass: again
+               ├──→ failed, rejected                                  (the SMSC refused it for good)
+               └──→ uncertain → launched | sent | delivered | failed  (no answer came, R-8.2)
+    queued → skipped, expired, cancelled                              (before anything was sent)
+
+The same ten words stand in SQL, the command line, reports, metrics and documents; a message is in
+exactly one of them, so that reports balance.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from engine.domain.errors import Refused
+from smpp.segments import Count
+
+__all__ = [
+    "DEFINITIONS",
+    "FINAL",
+    "MessageClass",
+    "MessageState",
+    "check_length",
+    "cost_notice",
+    "fold",
+]
+
+
+class MessageState(StrEnum):
+    """Where a message stands; the order is that of a report."""
+
+    QUEUED = "queued"
+    LAUNCHED = "launched"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+DEFINITIONS: Final[Mapping[MessageState, str]] = MappingProxyType(
+    {
+        MessageState.QUEUED: "Accepted and waiting to be sent.",
+        MessageState.LAUNCHED: "On its way to the SMSC, which has not yet taken all of it.",
+        MessageState.SENT: "Taken by the SMSC; no receipt says yet what became of it.",
+        MessageState.DELIVERED: "On the recipient's handset, says the SMSC.",
+        MessageState.FAILED: "The SMSC refused it or could not deliver it, and it is not retried.",
+        MessageState.REJECTED: "The SMSC or the recipient's network rejected it by a rule.",
+        MessageState.EXPIRED: "Its time ran out before it could be sent or delivered.",
+        MessageState.UNCERTAIN: "Sent, but the SMSC's answer never came, so it may have taken it.",
+        MessageState.CANCELLED: "Withdrawn by a person here, or deleted by the SMSC.",
+        MessageState.SKIPPED: (
+            "Not sent, since the recipient had opted out, was blacklisted or was deleted."
+        ),
+    }
+)
+"""One sentence each, for `report campaign --definitions` (R-7.6)."""
+
+FINAL: Final = frozenset(
+    {
+        MessageState.DELIVERED,
+        MessageState.FAILED,
+        MessageState.REJECTED,
+        MessageState.EXPIRED,
+        MessageState.CANCELLED,
+        MessageState.SKIPPED,
+    }
+)
+"""States that nothing follows, but that UNKNOWN of a receipt, a `failed`, may yet be bettered."""
+
+# What a segment that finally failed may make of its message.
+_FAILURES: Final = FINAL - {MessageState.DELIVERED, MessageState.SKIPPED}
+
+
+class MessageClass(IntEnum):
+    """Who goes first when messages share a bind (R-5.14); the numbers stand in SQL."""
+
+    RESPONSE = 0
+    """Auto-responses and single transactional messages."""
+    API = 1
+    CAMPAIGN = 2
+
+
+def fold(
+    *,
+    total: int,
+    launched: int = 0,
+    accepted: int = 0,
+    delivered: int = 0,
+    failed: int = 0,
+    uncertain: int = 0,
+    failed_as: MessageState = MessageState.FAILED,
+) -> MessageState:
+    """Give the state of a message from those of its `total` segments (R-5.8).
+
+    Each mask has bit i set for segment i + 1: `launched` on the wire, `accepted` by the SMSC in any
+    attempt, `delivered` by a good final receipt, `failed` finally, `uncertain` sent without an
+    answer. A segment may be in several: what is delivered counts as accepted, too. `failed_as` is
+    what the first final failure was: failed, rejected, expired or cancelled.
+
+    >>> fold(total=3, accepted=0b011, delivered=0b001)
+    <MessageState.LAUNCHED: 'launched'>
+    """
+    whole = (1 << total) - 1
+    taken = accepted | delivered
+    if total < 1 or (launched | taken | failed | uncertain) & ~whole or failed_as not in _FAILURES:
+        raise ValueError(f"no message of {total} segments is like that")
+    if failed:
+        return failed_as
+    if delivered == whole:
+        return MessageState.DELIVERED
+    if taken == whole:
+        return MessageState.SENT
+    if uncertain & ~taken:
+        return MessageState.UNCERTAIN
+    if launched or taken:
+        return MessageState.LAUNCHED
+    return MessageState.QUEUED
+
+
+def check_length(count: Count, limit: int) -> None:
+    """Raise Refused for a message of more than `limit` segments: it is never cut (R-2.2)."""
+    if count.segments > limit:
+        raise Refused(
+            f"the message takes {count.segments} segments ({count.characters} characters in "
+            f"{_NAMES[count.encoding]}), at most {limit} are allowed (segments.max); "
+            "shorten the text"
+        )
+
+
+def cost_notice(count: Count) -> str | None:
+    """Give the line that warns of a message of several segments, None for one of one (R-2.2).
+
+    >>> cost_notice(segments.count("x" * 200))
+    'this message is sent, and paid for, as 2 segments (200 characters in GSM)'
+    """
+    if count.segments < 2:
+        return None
+    because = ""
+    if count.forced_by:
+        because = f", because of {' '.join(count.forced_by[:_NAMED])}"
+        because += " …" if len(count.forced_by) > _NAMED else ""
+    return (
+        f"this message is sent, and paid for, as {count.segments} segments "
+        f"({count.characters} characters in {_NAMES[count.encoding]}{because})"
+    )
+
+
+_NAMED: Final = 8  # characters that pushed it to UCS-2: enough to find them
+_NAMES: Final[Mapping[str, str]] = {"gsm": "GSM", "ucs2": "UCS-2"}
