@@ -1,0 +1,1 @@
+"""The engine: what sends, receives and remembers."""

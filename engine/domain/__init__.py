@@ -1,0 +1,1 @@
+"""The rules: pure decisions, without clock, database or network."""
