@@ -85,11 +85,15 @@ def members(database: Database, actor: Actor, name: str) -> Iterator[tuple[str, 
     """All members that are not deleted, as mobile and params, in the order of joining.
 
     Read in pages, each its own transaction: who joins meanwhile is in it. Raises Refused for an
-    unknown list before the first member.
+    unknown list, at once.
     """
     found = database.run(lambda tx: get(tx, application_of(tx, actor).id, name))
+    return _pages(database, found.id)
+
+
+def _pages(database: Database, list_id: int) -> Iterator[tuple[str, list[str]]]:
     last = 0
-    while page := database.run(members_after, found.id, last, _PAGE):
+    while page := database.run(members_after, list_id, last, _PAGE):
         for _, mobile, params in page:
             yield mobile, params
         last = page[-1][0]

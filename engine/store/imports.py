@@ -1,0 +1,133 @@
+"""An import on its way: rows are staged in short transactions and merged into the list in one.
+
+Nothing of it is in the list before the merge commits, so an import that was killed leaves only
+staged rows, which the next import of anybody clears away after a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from engine.store.db import Tx
+
+
+class Staged(NamedTuple):
+    """A row that can be imported. A tuple, for a file has a million of them."""
+
+    line: int
+    mobile: str
+    params: tuple[str, ...]
+    mapped: bool
+
+
+class Fate(StrEnum):
+    """What becomes of a staged row; duplicates in the file never get this far."""
+
+    NEW = "new"  # joins the list
+    THERE = "there"  # is in the list
+    DELETED = "deleted"  # was in the list and was deleted from it
+    OPTED_OUT = "opted_out"  # its newest word to the list, or to all, is *out*
+
+
+class Merged(NamedTuple):
+    """What a merge did; `updated` of those that were there got new params."""
+
+    imported: int
+    updated: int
+
+
+def stage(tx: Tx, import_id: UUID, rows: Iterable[Staged]) -> None:
+    """Write a chunk of rows down; some 20,000 at a time keep transactions and memory short."""
+    with tx.cursor().copy(
+        "COPY import_row (import_id, line, mobile, params, mapped) FROM STDIN"
+    ) as copy:
+        for line, mobile, params, mapped in rows:
+            copy.write_row((import_id, line, mobile, list(params), mapped))
+
+
+def discard(tx: Tx, import_id: UUID) -> None:
+    """Forget what was staged."""
+    # import_row_import
+    tx.execute("DELETE FROM import_row WHERE import_id = %s", (import_id,))
+
+
+def discard_stale(tx: Tx) -> None:
+    """Forget what imports staged that were killed more than a day ago."""
+    # A scan: the table is empty but for imports that are on their way.
+    tx.execute("DELETE FROM import_row WHERE at < now() - interval '1 day'")
+
+
+def sort_out(
+    tx: Tx, import_id: UUID, *, application_id: int, list_id: int | None, keep_opted_out: bool
+) -> dict[Fate, int]:
+    """Decide what becomes of each number, once; how many have each fate.
+
+    The first row of a number wins. `list_id` None: a list that is still to be made. What was
+    decided stands in the temporary table `sorted_row` until the transaction ends.
+    """
+    # A merge of a million rows takes longer than any other statement may.
+    tx.execute("SET LOCAL statement_timeout = '30min'")
+    # What was staged a second ago has no statistics, and the plans below would be for ten rows.
+    tx.execute("ANALYZE import_row")
+    # import_row_import, sorted by mobile; consent_mobile and member_list_id_mobile_key for each.
+    tx.execute(
+        """
+        CREATE TEMPORARY TABLE sorted_row ON COMMIT DROP AS
+        SELECT first.line, first.mobile, first.params,
+               CASE WHEN said.event = 'out' AND NOT %(keep)s THEN 'opted_out'
+                    WHEN m.deleted_at IS NOT NULL THEN 'deleted'
+                    WHEN m.id IS NOT NULL THEN 'there'
+                    ELSE 'new' END AS fate
+        FROM (
+            SELECT DISTINCT ON (mobile) line, mobile, params FROM import_row
+            WHERE import_id = %(import_id)s
+            ORDER BY mobile, line
+        ) AS first
+        LEFT JOIN member m ON m.list_id = %(list_id)s AND m.mobile = first.mobile
+        LEFT JOIN LATERAL (
+            SELECT event FROM consent
+            WHERE application_id = %(application_id)s AND mobile = first.mobile
+              AND (list_id IS NULL OR list_id = %(list_id)s)
+            ORDER BY id DESC LIMIT 1
+        ) AS said ON true
+        """,
+        {
+            "import_id": import_id,
+            "application_id": application_id,
+            "list_id": list_id,
+            "keep": keep_opted_out,
+        },
+    )
+    counts = dict.fromkeys(Fate, 0)
+    counted = tx.execute("SELECT fate, count(*) FROM sorted_row GROUP BY fate")
+    counts.update((Fate(fate), n) for fate, n in counted)
+    return counts
+
+
+def merge(tx: Tx, import_id: UUID, list_id: int) -> Merged:
+    """Carry out what `sort_out` decided: the caller holds the list's lock since before it.
+
+    Who is there already gets the file's params where the file has some and they differ; the rows
+    join in the file's order.
+    """
+    imported = tx.execute(
+        """
+        INSERT INTO member (list_id, mobile, params)
+        SELECT %s, mobile, params FROM sorted_row WHERE fate = 'new' ORDER BY line
+        """,
+        (list_id,),
+    ).rowcount
+    # member_list_id_mobile_key
+    updated = tx.execute(
+        """
+        UPDATE member m SET params = s.params FROM sorted_row s
+        WHERE s.fate = 'there' AND m.list_id = %s AND m.mobile = s.mobile
+          AND s.params <> '{}' AND m.params <> s.params
+        """,
+        (list_id,),
+    ).rowcount
+    discard(tx, import_id)
+    return Merged(imported=imported, updated=updated)
