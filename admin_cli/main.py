@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
+        _check_words(words)
         code = _root().main(args=words, prog_name="siaran", standalone_mode=False, obj={})
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -94,6 +95,13 @@ class _Lazy(TyperGroup):
         return name, _load(str(name)), rest
 
 
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse octets that are no text: the database could not store them."""
+    for number, word in enumerate(words, 1):
+        if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
+            raise typer.BadParameter(f"word {number}, {word!a}, is not UTF-8")
+
+
 def _root() -> Any:
     app = desk.noun("Siaran: bulk SMS campaigns over SMPP.", cls=_Lazy, epilog=desk.examples(
         "siaran demo",
@@ -130,5 +138,5 @@ def _verdict(error: Exception) -> tuple[int, str]:
         case Refused():
             return REFUSED, str(error)
         case _:
-            kind = type(error).__name__
-            return REFUSED, f"unexpected {kind}: {error}; SIARAN_DEBUG=1 shows where it comes from"
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            return REFUSED, f"unexpected {what}; SIARAN_DEBUG=1 shows where it comes from"
