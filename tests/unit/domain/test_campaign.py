@@ -1,0 +1,125 @@
+"""Whose turn it is to send, and why a campaign is not sending (R-3.4, R-3.8)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.campaign import (
+    DEFINITIONS,
+    ENDED,
+    LEGAL,
+    CampaignFacts,
+    CampaignState,
+    next_turn,
+    why,
+)
+
+NOW = datetime(2026, 12, 1, 9, 10, tzinfo=UTC)
+ZONE = ZoneInfo("Pacific/Auckland")
+S = CampaignState
+
+
+def facts(
+    number: int, state: CampaignState, *, at: int = 0, unlaunched: int = 5, in_flight: int = 0
+) -> CampaignFacts:
+    """A campaign that is due in `at` minutes, made in the order of its number."""
+    return CampaignFacts(
+        id=number,
+        state=state,
+        scheduled_at=NOW + timedelta(minutes=at),
+        created_at=NOW - timedelta(days=1, seconds=-number),
+        unlaunched=unlaunched,
+        in_flight=in_flight,
+    )
+
+
+def steps(*campaigns: CampaignFacts) -> dict[int, CampaignState]:
+    return {step.campaign_id: step.to_state for step in next_turn(campaigns, NOW)}
+
+
+@pytest.mark.parametrize(
+    ("campaigns", "expected"),
+    [
+        ([facts(1, S.SCHEDULED)], {1: S.RUNNING}),
+        ([facts(1, S.SCHEDULED, at=10)], {}),
+        ([facts(1, S.SCHEDULED), facts(2, S.SCHEDULED)], {1: S.RUNNING, 2: S.WAITING}),
+        ([facts(1, S.SCHEDULED), facts(2, S.SCHEDULED, at=-10)], {2: S.RUNNING, 1: S.WAITING}),
+        ([facts(1, S.RUNNING), facts(2, S.SCHEDULED), facts(3, S.WAITING)], {2: S.WAITING}),
+        ([facts(1, S.RUNNING, unlaunched=0, in_flight=3)], {1: S.FINISHING}),
+        (
+            [facts(1, S.RUNNING, unlaunched=0, in_flight=3), facts(2, S.WAITING)],
+            {1: S.FINISHING, 2: S.RUNNING},
+        ),
+        ([facts(1, S.RUNNING, unlaunched=0), facts(2, S.WAITING)], {1: S.COMPLETED, 2: S.RUNNING}),
+        ([facts(1, S.FINISHING, unlaunched=1), facts(2, S.WAITING)], {2: S.RUNNING}),
+        ([facts(1, S.FINISHING, unlaunched=0)], {1: S.COMPLETED}),
+        ([facts(1, S.RUNNING), facts(2, S.RUNNING)], {2: S.WAITING}),
+        ([facts(1, S.PAUSED), facts(2, S.STOPPED), facts(3, S.COMPLETED)], {}),
+    ],
+)
+def test_one_at_a_time_in_order(
+    campaigns: list[CampaignFacts], expected: dict[int, CampaignState]
+) -> None:
+    """R-3.4: by scheduled time, then creation; R-3.8: completed when nothing is left."""
+    assert steps(*campaigns) == expected
+    assert steps(*reversed(campaigns)) == expected
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(S), st.integers(-20, 20), st.integers(0, 2), st.integers(0, 2)),
+        max_size=8,
+    )
+)
+def test_the_turn_is_never_held_twice_and_never_lies_idle(
+    drawn: list[tuple[CampaignState, int, int, int]],
+) -> None:
+    """R-3.4, whatever the queue looked like: steps are legal, and lead to rest."""
+    campaigns = [
+        facts(number, state, at=at, unlaunched=unlaunched, in_flight=in_flight)
+        for number, (state, at, unlaunched, in_flight) in enumerate(drawn)
+    ]
+    for _ in range(2 * len(campaigns) + 1):
+        taken = steps(*campaigns)
+        for one in campaigns:
+            assert one.id not in taken or taken[one.id] in LEGAL[one.state]
+        campaigns = [replace(one, state=taken.get(one.id, one.state)) for one in campaigns]
+    assert taken == {}
+    running = [one for one in campaigns if one.state is S.RUNNING]
+    waiting = [one for one in campaigns if one.state in (S.SCHEDULED, S.WAITING)]
+    assert len(running) <= 1
+    assert running or not [one for one in waiting if one.scheduled_at <= NOW]
+
+
+def test_each_state_has_a_definition_and_its_followers() -> None:
+    """The words of the requirements, each explained in one sentence; R-7.6 in spirit."""
+    assert set(DEFINITIONS) == set(LEGAL) == set(S)
+    assert set(ENDED) == {S.COMPLETED, S.STOPPED, S.CANCELLED, S.EXPIRED}
+    assert all(text.endswith(".") and text.count(".") == 1 for text in DEFINITIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("campaign", "others", "line"),
+    [
+        (facts(1, S.SCHEDULED, at=10), [], "it is scheduled for 2026-12-01 22:20"),
+        (facts(1, S.SCHEDULED), [], "it is next, and starts as soon as an engine"),
+        (facts(1, S.WAITING), [facts(2, S.RUNNING)], "campaign 2 is sending, 5 to launch"),
+        (facts(2, S.WAITING), [facts(1, S.WAITING)], "it comes after campaign 1, which is next"),
+        (facts(1, S.WAITING), [facts(2, S.WAITING)], "it is next"),
+        (facts(1, S.RUNNING), [], "it is sending: 5 to launch, 0 in flight"),
+        (facts(1, S.FINISHING, in_flight=3), [], "all that could be launched has been; 8 have"),
+        (facts(1, S.PAUSED), [], "it is paused: held by a person until it is resumed"),
+        (facts(1, S.COMPLETED), [], "it is completed: each recipient has a final"),
+    ],
+)
+def test_says_in_one_line_why_a_campaign_is_not_sending(
+    campaign: CampaignFacts, others: list[CampaignFacts], line: str
+) -> None:
+    """R-3.4."""
+    said = why(campaign, [campaign, *others], NOW, ZONE)
+    assert said.startswith(line)
+    assert "\n" not in said
