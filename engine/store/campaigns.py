@@ -1,0 +1,283 @@
+"""Campaigns as a person asks for them: make one, find it, follow it; `dispatching` runs them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from psycopg.rows import class_row
+
+from engine.domain.campaign import CampaignFacts, CampaignState
+from engine.domain.message import MessageState
+from engine.store.db import Tx
+
+DEFAULT_MOST_SEGMENTS: Final = 10
+"""Above this a message is refused, unless the setting `segments.max` says otherwise (R-2.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCampaign:
+    """What is decided about a campaign before it has an id."""
+
+    application_id: int
+    list_id: int
+    quick: bool
+    batch: str | None
+    text: str
+    encoding: str  # auto, gsm, ucs2
+    sender: str
+    scheduled_at: datetime
+    timezone: str
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A campaign's row, with its list by name; `list` is None when the list is gone."""
+
+    id: int
+    list_id: int | None
+    list: str | None
+    state: CampaignState
+    quick: bool
+    batch: str | None
+    text: str
+    encoding: str
+    sender: str
+    scheduled_at: datetime
+    timezone: str
+    created_at: datetime
+    created_by: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    recipients: int | None  # None before the start
+
+    def __post_init__(self) -> None:
+        # psycopg gives the enum's word; everything above speaks of states.
+        object.__setattr__(self, "state", CampaignState(self.state))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which campaigns are looked for; None asks nothing. `since` ≤ scheduled_at < `until`."""
+
+    state: CampaignState | None = None
+    list: str | None = None
+    content: str | None = None
+    batch: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a campaign stands. `counts` has every state, and its sum is `recipients` (R-7.6).
+
+    Members that are not message rows yet are counted as queued. Before the start there are no
+    recipients: `recipients` is None and every count 0.
+    """
+
+    campaign_id: int
+    state: CampaignState
+    recipients: int | None
+    counts: Mapping[MessageState, int]
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+_COLUMNS: Final = """
+    c.id, c.list_id, l.name AS list, c.state, c.quick, c.batch, c.text, c.encoding, c.sender,
+    c.scheduled_at, c.timezone, c.created_at, c.created_by, c.started_at, c.ended_at, c.recipients
+"""
+
+
+def create(tx: Tx, new: NewCampaign) -> Campaign:
+    """Store a campaign as scheduled, dispatch starts it when its time has come."""
+    row = tx.execute(
+        """
+        INSERT INTO campaign (application_id, list_id, quick, batch, text, encoding, sender,
+                              scheduled_at, timezone, created_by)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        RETURNING id
+        """,
+        (
+            new.application_id,
+            new.list_id,
+            new.quick,
+            new.batch,
+            new.text,
+            new.encoding,
+            new.sender,
+            new.scheduled_at,
+            new.timezone,
+            new.created_by,
+        ),
+    ).fetchone()
+    assert row is not None
+    campaign = get(tx, new.application_id, row[0])
+    assert campaign is not None
+    return campaign
+
+
+def get(tx: Tx, application_id: int, campaign_id: int) -> Campaign | None:
+    """Give one campaign of the application; None when it has none of that id."""
+    with tx.cursor(row_factory=class_row(Campaign)) as cursor:
+        # campaign_pkey, list_pkey
+        return cursor.execute(
+            f"""
+            SELECT {_COLUMNS}
+            FROM campaign c LEFT JOIN list l ON l.id = c.list_id
+            WHERE c.id = %s AND c.application_id = %s
+            """,
+            (campaign_id, application_id),
+        ).fetchone()
+
+
+def lock(tx: Tx, application_id: int, campaign_id: int) -> Campaign | None:
+    """Give a campaign that nobody else changes until this transaction ends; None as in `get`."""
+    # campaign_pkey. Locked first and read afterwards: what dispatch committed meanwhile is seen.
+    tx.execute(
+        "SELECT FROM campaign WHERE id = %s AND application_id = %s FOR UPDATE",
+        (campaign_id, application_id),
+    )
+    return get(tx, application_id, campaign_id)
+
+
+def cancel(tx: Tx, campaign_id: int, now: datetime) -> None:
+    """End a campaign that has not started; the caller holds its lock and has looked."""
+    tx.execute(  # campaign_pkey
+        "UPDATE campaign SET state = 'cancelled', ended_at = %s WHERE id = %s",
+        (now, campaign_id),
+    )
+
+
+def find(tx: Tx, application_id: int, asked: Filter, *, limit: int | None) -> list[Campaign]:
+    """Give the newest `limit` campaigns that match, the newest first; None gives all."""
+    with tx.cursor(row_factory=class_row(Campaign)) as cursor:
+        # campaign_pkey, walked backwards until there are enough; campaign_list for a rare list.
+        return cursor.execute(
+            f"""
+            SELECT {_COLUMNS}
+            FROM campaign c LEFT JOIN list l ON l.id = c.list_id
+            WHERE c.application_id = %(application_id)s
+              AND (%(state)s::campaign_state IS NULL OR c.state = %(state)s)
+              AND (%(list)s::text IS NULL OR l.name = %(list)s)
+              AND (%(content)s::text IS NULL OR strpos(lower(c.text), lower(%(content)s)) > 0)
+              AND (%(batch)s::text IS NULL OR c.batch = %(batch)s)
+              AND (%(since)s::timestamptz IS NULL OR c.scheduled_at >= %(since)s)
+              AND (%(until)s::timestamptz IS NULL OR c.scheduled_at < %(until)s)
+            ORDER BY c.id DESC
+            LIMIT %(limit)s
+            """,
+            {
+                "application_id": application_id,
+                "state": asked.state,
+                "list": asked.list,
+                "content": asked.content,
+                "batch": asked.batch,
+                "since": asked.since,
+                "until": asked.until,
+                "limit": limit,
+            },
+        ).fetchall()
+
+
+def progress(tx: Tx, campaign_id: int) -> Progress | None:
+    """Tell how many messages are in each state, now; None when there is no such campaign."""
+    # campaign_pkey, tally_campaign. One statement is one snapshot: campaign and tally agree in it.
+    rows = tx.execute(
+        """
+        SELECT c.state, c.recipients, c.fed, c.started_at, c.ended_at, t.state, t.n
+        FROM campaign c LEFT JOIN LATERAL (
+            SELECT state, sum(n)::int AS n FROM tally WHERE campaign_id = c.id GROUP BY state
+        ) t ON true
+        WHERE c.id = %s
+        """,
+        (campaign_id,),
+    ).fetchall()
+    if not rows:
+        return None
+    state, recipients, fed, started_at, ended_at, *_ = rows[0]
+    counts = dict.fromkeys(MessageState, 0)
+    for *_, message_state, n in rows:
+        if message_state is not None:
+            counts[MessageState(message_state)] = n
+    if recipients is not None:
+        counts[MessageState.QUEUED] += recipients - fed
+    return Progress(
+        campaign_id=campaign_id,
+        state=CampaignState(state),
+        recipients=recipients,
+        counts=counts,
+        started_at=started_at,
+        ended_at=ended_at,
+    )
+
+
+def planned(tx: Tx, list_id: int) -> int:
+    """Count the members that a campaign to the list would start with now."""
+    # member_pkey by its list. A million members take 0.1 s: asked for one campaign at a time.
+    row = tx.execute(
+        "SELECT count(*) FROM member WHERE list_id = %s AND deleted_at IS NULL", (list_id,)
+    ).fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
+def members_after(
+    tx: Tx, list_id: int, after_id: int, rows: int
+) -> list[tuple[int, str, list[str]]]:
+    """Give the next members of a list by id, for merging: (id, mobile, params), at most `rows`.
+
+    Tuples, since a list has up to a million of them (R-1.12).
+    """
+    return tx.execute(  # member_pkey
+        """
+        SELECT id, mobile, params FROM member
+        WHERE list_id = %s AND id > %s AND deleted_at IS NULL
+        ORDER BY id LIMIT %s
+        """,
+        (list_id, after_id, rows),
+    ).fetchall()
+
+
+def most_segments(tx: Tx, application_id: int) -> int:
+    """Give the most segments that a message of the application may take (R-2.2)."""
+    row = tx.execute(  # setting_pkey
+        "SELECT value FROM setting WHERE application_id = %s AND key = 'segments.max'",
+        (application_id,),
+    ).fetchone()
+    return DEFAULT_MOST_SEGMENTS if row is None else int(row[0])
+
+
+def open_facts(tx: Tx, application_id: int) -> list[CampaignFacts]:
+    """Give what the queue decides by, of each campaign of the application that has not ended."""
+    # campaign_open, tally_campaign: a handful of campaigns, a few rows each.
+    rows = tx.execute(
+        """
+        SELECT c.id, c.state, c.scheduled_at, c.created_at,
+               coalesce(c.recipients - c.fed, 0) + t.queued, t.in_flight
+        FROM campaign c, LATERAL (
+            SELECT coalesce(sum(n) FILTER (WHERE state = 'queued'), 0)::int AS queued,
+                   coalesce(sum(n) FILTER (WHERE state IN ('launched', 'uncertain')), 0)::int
+                       AS in_flight
+            FROM tally WHERE campaign_id = c.id
+        ) t
+        WHERE c.application_id = %s
+          AND c.state IN ('scheduled', 'waiting', 'running', 'paused', 'finishing')
+        ORDER BY c.scheduled_at, c.id
+        """,
+        (application_id,),
+    ).fetchall()
+    return [
+        CampaignFacts(
+            id=campaign_id,
+            state=CampaignState(state),
+            scheduled_at=scheduled_at,
+            created_at=created_at,
+            unlaunched=unlaunched,
+            in_flight=in_flight,
+        )
+        for campaign_id, state, scheduled_at, created_at, unlaunched, in_flight in rows
+    ]

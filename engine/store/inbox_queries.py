@@ -1,0 +1,83 @@
+"""The inbox as a person reads it: MO by number, content, list and batch, the newest first (R-6.1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from engine.store.db import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mo:
+    """One MO, with what is known of who wrote it.
+
+    `opted_out` is what the number last said about the list that it answers, or about all of the
+    application. `application` is None for one to a number that nobody owns.
+    """
+
+    id: int
+    application: str | None
+    received_at: datetime
+    mobile: str
+    destination: str
+    content: str
+    campaign_id: int | None
+    message_id: int | None
+    list: str | None
+    batch: str | None
+    params: Sequence[str] | None
+    opted_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which MO are looked for; None asks nothing. `mobile` and `content` match in part."""
+
+    mobile: str | None = None
+    content: str | None = None
+    list: str | None = None
+    batch: str | None = None
+
+
+def find(tx: Tx, application_id: int | None, asked: Filter, *, limit: int | None) -> list[Mo]:
+    """Give the newest `limit` MO that match, the newest first; None gives all.
+
+    `application_id` None asks for those to numbers that no application owns.
+    """
+    owner = "i.application_id IS NULL" if application_id is None else "i.application_id = %(app)s"
+    with tx.cursor(row_factory=class_row(Mo)) as cursor:
+        # inbox_application, backwards from the newest day's partition until there are enough;
+        # consent_mobile for each row that is shown.
+        return cursor.execute(
+            f"""
+            SELECT i.id, a.name AS application, i.received_at, i.mobile, i.destination, i.content,
+                   i.campaign_id, i.message_id, l.name AS list, c.batch, i.params,
+                   coalesce((
+                       SELECT s.event = 'out' FROM consent s
+                       WHERE s.application_id = i.application_id AND s.mobile = i.mobile
+                         AND (s.list_id IS NULL OR s.list_id = i.list_id)
+                       ORDER BY s.id DESC LIMIT 1
+                   ), false) AS opted_out
+            FROM inbox i
+            LEFT JOIN application a ON a.id = i.application_id
+            LEFT JOIN campaign c ON c.id = i.campaign_id
+            LEFT JOIN list l ON l.id = i.list_id
+            WHERE {owner}
+              AND (%(mobile)s::text IS NULL OR strpos(i.mobile, %(mobile)s) > 0)
+              AND (%(content)s::text IS NULL OR strpos(lower(i.content), lower(%(content)s)) > 0)
+              AND (%(list)s::text IS NULL OR l.name = %(list)s)
+              AND (%(batch)s::text IS NULL OR c.batch = %(batch)s)
+            ORDER BY i.id DESC
+            LIMIT %(limit)s
+            """,
+            {
+                "app": application_id,
+                "mobile": asked.mobile,
+                "content": asked.content,
+                "list": asked.list,
+                "batch": asked.batch,
+                "limit": limit,
+            },
+        ).fetchall()
