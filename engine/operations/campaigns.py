@@ -1,0 +1,156 @@
+"""Campaigns: find one, look at it, follow it, cancel it (R-3.4, R-3.5); `drafts` makes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.domain import campaign as rules
+from engine.domain.campaign import ENDED as ENDED
+from engine.domain.campaign import CampaignFacts, CampaignState
+from engine.domain.errors import Refused
+from engine.domain.message import MessageState as MessageState
+from engine.operations import Actor, application_of, lists
+from engine.store import audit
+from engine.store import campaigns as stored
+from engine.store.campaigns import Campaign, Filter
+from engine.store.campaigns import Progress as Progress
+from engine.store.db import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A campaign as it stands; `why` says in one line why it is not sending, or that it is."""
+
+    campaign: Campaign
+    progress: Progress
+    planned: int | None  # the list's size now, None once it has recipients
+    why: str
+
+
+def ls(
+    tx: Tx,
+    actor: Actor,
+    *,
+    state: str | None = None,
+    list_name: str | None = None,
+    content: str | None = None,
+    batch: str | None = None,
+    month: str | None = None,
+    limit: int | None,
+) -> list[Campaign]:
+    """The newest `limit` campaigns that match (R-3.5); `month` (2026-11) is of the scheduled time.
+
+    Raises Refused for an unknown state, list or month.
+    """
+    application = application_of(tx, actor)
+    since, until = (None, None) if month is None else month_of(month, application.timezone)
+    asked = Filter(
+        state=None if state is None else state_of(state),
+        list=None if list_name is None else lists.get(tx, application.id, list_name).name,
+        content=content,
+        batch=batch,
+        since=since,
+        until=until,
+    )
+    return stored.find(tx, application.id, asked, limit=limit)
+
+
+def show(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Shown:
+    """A campaign with its counts, and the one line why it is not sending (R-3.4)."""
+    application = application_of(tx, actor)
+    campaign = get(tx, actor, campaign_id)
+    current = progress(tx, actor, campaign_id)
+    others = stored.open_facts(tx, application.id)
+    return Shown(
+        campaign=campaign,
+        progress=current,
+        planned=planned(tx, campaign),
+        why=rules.why(_facts(campaign, current), others, now, rules.zone(campaign.timezone)),
+    )
+
+
+def progress(tx: Tx, actor: Actor, campaign_id: int) -> Progress:
+    """The counts of a campaign as they are now. Raises Refused for an unknown one."""
+    found = stored.progress(tx, get(tx, actor, campaign_id).id)
+    if found is None:
+        raise _unknown(actor, campaign_id)
+    return found
+
+
+def cancel(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Campaign:
+    """End a campaign before it starts. Raises Refused once it has started, or ended."""
+    application = application_of(tx, actor)
+    before = stored.lock(tx, application.id, campaign_id)
+    if before is None:
+        raise _unknown(actor, campaign_id)
+    if before.state in ENDED:
+        raise Refused(f"campaign {campaign_id} is {before.state} already; nothing was changed")
+    if before.started_at is not None:
+        raise Refused(
+            f"campaign {campaign_id} has started ({before.state}): only one that has not can be "
+            "cancelled; what is left of it goes out"
+        )
+    stored.cancel(tx, campaign_id, now)
+    audit.record(
+        tx,
+        application_id=application.id,
+        by=actor.by,
+        action="campaign.cancel",
+        object=str(campaign_id),
+        before={"state": before.state},
+        after={"state": CampaignState.CANCELLED},
+    )
+    return get(tx, actor, campaign_id)
+
+
+def get(tx: Tx, actor: Actor, campaign_id: int) -> Campaign:
+    """The campaign of that id. Raises Refused when the application has none."""
+    campaign = stored.get(tx, application_of(tx, actor).id, campaign_id)
+    if campaign is None:
+        raise _unknown(actor, campaign_id)
+    return campaign
+
+
+def planned(tx: Tx, campaign: Campaign) -> int | None:
+    """How many it would start with now; None once it has started or will never."""
+    if campaign.recipients is not None or campaign.list_id is None or campaign.state in ENDED:
+        return None
+    return stored.planned(tx, campaign.list_id)
+
+
+def state_of(word: str) -> CampaignState:
+    """The campaign state of that name. Raises Refused, naming all of them."""
+    try:
+        return CampaignState(word)
+    except ValueError:
+        raise Refused(
+            f'status "{word}": no campaign has that; there are {", ".join(CampaignState)}'
+        ) from None
+
+
+def month_of(month: str, timezone: str) -> tuple[datetime, datetime]:
+    """The first moment of a month (2026-11) and that of the next, in a time zone."""
+    match = re.fullmatch(r"(\d{4})-(\d{1,2})", month.strip())
+    if match is None or not (1 <= int(match[2]) <= 12 and 1970 <= int(match[1]) < 9999):
+        raise Refused(f'month "{month}": write it as 2026-11')
+    first = datetime(int(match[1]), int(match[2]), 1, tzinfo=rules.zone(timezone))
+    return first, first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+
+
+def _facts(campaign: Campaign, current: Progress) -> CampaignFacts:
+    return CampaignFacts(
+        id=campaign.id,
+        state=current.state,
+        scheduled_at=campaign.scheduled_at,
+        created_at=campaign.created_at,
+        unlaunched=current.counts[MessageState.QUEUED],
+        in_flight=current.counts[MessageState.LAUNCHED] + current.counts[MessageState.UNCERTAIN],
+    )
+
+
+def _unknown(actor: Actor, campaign_id: int) -> Refused:
+    return Refused(
+        f"campaign {campaign_id} not found in application {actor.application}; see `campaign ls`"
+    )
