@@ -1,0 +1,132 @@
+"""What a message becomes on the wire, and what the SMSC's answer makes of it.
+
+A message of n segments is n bits. A launch sends the segments that are neither on the wire, taken
+nor failed; each answer moves one bit. The decisions are here, the SQL that carries them out in
+`store/launching.py` and `store/settling.py`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.domain.errors import Refused
+from engine.domain.message import MessageState
+from smpp import segments, status
+from smpp.alphabet import NotInAlphabet
+from smpp.segments import Segment
+from smpp.status import Policy
+
+# A segment is a bit of an int4 in SQL.
+MOST_SEGMENTS = 31
+
+# Of each turn's free window this share is kept for campaigns while they have something to send
+# (R-5.14): a flood of API messages must not stop them.
+CAMPAIGN_SHARE = 5
+
+# A refusal that may pass: tried again after 30 s, doubling, at most this often (about 2 hours).
+RETRY_FIRST_S = 30.0
+RETRY_LIMIT = 8
+RETRY_LONGEST_S = 3600.0
+
+
+class Unsendable(Exception):
+    """A message that can never go out as it is; the text says why."""
+
+
+def compose(message_id: int, text: str, encoding: str, most_segments: int) -> list[Segment]:
+    """The segments of a merged text. Raises Unsendable (R-2.1, R-2.2: refused, never cut).
+
+    The reference number comes from the message's id, so that two messages to one number differ.
+    """
+    forced = None if encoding == "auto" else segments.Encoding(encoding)
+    try:
+        parts = segments.split(
+            text, segments.choose(text, forced), reference=message_id & 0xFF
+        )
+    except NotInAlphabet as error:
+        raise Unsendable(str(error)) from error
+    if len(parts) > most_segments:
+        raise Unsendable(f"{len(parts)} segments, at most {most_segments} are allowed")
+    return parts
+
+
+def all_bits(total: int) -> int:
+    """The mask of a message with `total` segments."""
+    return (1 << total) - 1
+
+
+def bits(mask: int) -> Iterable[int]:
+    """The segment numbers (from 1) in a mask, ascending."""
+    number = 1
+    while mask:
+        if mask & 1:
+            yield number
+        mask >>= 1
+        number += 1
+
+
+def campaign_floor(free: int) -> int:
+    """How many of `free` segments are kept for campaigns that have something to send (R-5.14)."""
+    return -(-free // CAMPAIGN_SHARE)
+
+
+class Outcome(StrEnum):
+    """What an answer to a submit_sm means for its segment."""
+
+    ACCEPTED = "accepted"
+    AGAIN = "again"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of a segment: its outcome, the wait before the next try, what it counts."""
+
+    outcome: Outcome
+    delay_s: float = 0.0
+    counts: bool = False
+    state: MessageState | None = None
+    reason: str | None = None
+    rebind: bool = False
+
+
+ACCEPTED = Verdict(outcome=Outcome.ACCEPTED)
+UNKNOWN = Verdict(outcome=Outcome.UNKNOWN, reason="no answer from the SMSC")
+
+
+def verdict(command_status: int | None, refused: int) -> Verdict:
+    """Judges the command_status of a submit_sm_resp; None means that no answer came (R-8.2).
+
+    `refused` is how often the message has been refused before in a way that counts.
+    """
+    if command_status == 0:
+        return ACCEPTED
+    if command_status is None:
+        return UNKNOWN
+    info = status.lookup(command_status)
+    match info.policy:
+        case Policy.RETRY if refused < RETRY_LIMIT:
+            delay = min(RETRY_FIRST_S * 2**refused, RETRY_LONGEST_S)
+            return Verdict(outcome=Outcome.AGAIN, delay_s=delay, counts=True, reason=info.name)
+        case Policy.RETRY_ONCE if refused < 1:
+            return Verdict(outcome=Outcome.AGAIN, delay_s=60.0, counts=True, reason=info.name)
+        case Policy.THROTTLE:
+            return Verdict(outcome=Outcome.AGAIN, delay_s=1.0, reason=info.name)
+        case Policy.QUEUE_FULL:
+            return Verdict(outcome=Outcome.AGAIN, delay_s=60.0, reason=info.name)
+        case Policy.REBIND:
+            return Verdict(outcome=Outcome.AGAIN, delay_s=1.0, reason=info.name, rebind=True)
+        case Policy.REJECT:
+            state = MessageState.REJECTED
+        case _:
+            state = MessageState.FAILED
+    return Verdict(outcome=Outcome.FAILED, state=state, reason=info.name)
+
+
+def check_sendable(text: str, encoding: str, most_segments: int) -> None:
+    """Raises Refused when a text without params could never be sent."""
+    try:
+        compose(0, text, encoding, most_segments)
+    except Unsendable as error:
+        raise Refused(str(error)) from error

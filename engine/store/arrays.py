@@ -1,0 +1,21 @@
+"""Python sequences as PostgreSQL array literals.
+
+A turn passes hundreds of ids in each statement; joining them into one literal takes a tenth of what
+the driver's element-wise adaptation takes (measured: 500 bigints in 25 µs instead of 260).
+"""
+
+from collections.abc import Iterable
+
+# Joins texts that can't hold it: ids from the wire are printable, mobiles are digits.
+SEPARATOR = "\x1f"
+
+
+def ints(values: Iterable[int]) -> str:
+    """`{1,2,3}`, for a parameter cast to an integer array type."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def texts(values: Iterable[str]) -> str:
+    """One string, for `string_to_array(%s, E'\\x1f')`. NUL, which text can't hold, is dropped."""
+    joined = SEPARATOR.join(values)
+    return joined.replace("\x00", "") if "\x00" in joined else joined

@@ -1,0 +1,293 @@
+"""What is launched next, and the marks that say so before an octet leaves (R-8.1).
+
+Nothing here finds messages by their state: `feed` names ranges of campaign messages, `due` single
+ones, and both are read by key. Every statement names the index that carries it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from engine.store.arrays import ints, texts
+from engine.store.db import Tx
+
+
+class Origin(NamedTuple):
+    """What the messages of one campaign (or one application's single ones) have in common."""
+
+    application_id: int
+    campaign_id: int | None
+    list_id: int | None
+    text: str | None
+    encoding: str
+    sender: str
+    sender_ton: int
+    sender_npi: int
+
+
+class Feed(NamedTuple):
+    """A range of campaign messages, made and not yet launched; locked until the commit."""
+
+    id: int
+    next_id: int
+    last_id: int
+    origin: Origin
+
+
+class Candidate(NamedTuple):
+    """A message that may be launched now. A tuple: a turn makes hundreds of them."""
+
+    id: int
+    mobile: str
+    params: list[str] | None
+    text: str | None
+    attempt: int
+    accepted: int
+    failed: int
+
+
+def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
+    """Locks the feed that has waited longest, of a campaign that may send; None when there is none.
+
+    A turn on another connection holds another feed, never waits for ours: SKIP LOCKED.
+    """
+    row = tx.execute(
+        # feed has some ten rows per running campaign; campaign and sender by their primary and
+        # unique keys
+        """
+        SELECT f.id, f.next_id, f.last_id, f.application_id, f.campaign_id, c.list_id, c.text,
+               c.encoding, c.sender, coalesce(s.ton, 0), coalesce(s.npi, 0)
+          FROM feed f
+          JOIN campaign c ON c.id = f.campaign_id
+          LEFT JOIN sender s ON s.application_id = f.application_id AND s.address = c.sender
+         WHERE c.state IN ('running', 'finishing') AND f.id <> ALL (%s::bigint[])
+         ORDER BY f.served_at, f.id
+         LIMIT 1
+           FOR UPDATE OF f SKIP LOCKED
+        """,
+        (ints(passed),),
+    ).fetchone()
+    if row is None:
+        return None
+    return Feed(row[0], row[1], row[2], Origin(*row[3:]))
+
+
+def feed_candidates(tx: Tx, feed: Feed, limit: int) -> list[Candidate]:
+    """The next queued messages of a feed, in the order of their ids."""
+    rows = tx.execute(
+        # message_YYYYMMDD_pkey, one partition by the range
+        """
+        SELECT id, mobile, params, NULL, attempt, accepted, failed
+          FROM message
+         WHERE id BETWEEN %s AND %s AND campaign_id = %s AND state = 'queued'
+         ORDER BY id
+         LIMIT %s
+        """,
+        (feed.next_id, feed.last_id, feed.origin.campaign_id, limit),
+    )
+    return [Candidate._make(row) for row in rows]
+
+
+def advance_feed(tx: Tx, feed: Feed, next_id: int, now: datetime) -> None:
+    """Moves a feed on; one that is exhausted goes away."""
+    if next_id > feed.last_id:
+        tx.execute("DELETE FROM feed WHERE id = %s", (feed.id,))
+    else:
+        tx.execute(
+            "UPDATE feed SET next_id = %s, served_at = %s WHERE id = %s", (next_id, now, feed.id)
+        )
+
+
+def due_candidates(
+    tx: Tx, message_class: int, now: datetime, limit: int, hold_uncertain: Sequence[int] = ()
+) -> list[tuple[Candidate, Origin]]:
+    """Single messages of a class whose time has come, locked; those in need of nothing are dropped.
+
+    A message that has been settled, cancelled or skipped meanwhile leaves `due` here. One that still
+    has a segment on the wire is put off by a second. Applications in `hold_uncertain` keep their
+    uncertain messages until someone resolves them (R-8.2).
+    """
+    ids = [
+        row[0]
+        for row in tx.execute(
+            # due_next
+            """
+            SELECT message_id FROM due
+             WHERE class = %s AND due_at <= %s
+             ORDER BY due_at
+             LIMIT %s
+               FOR UPDATE SKIP LOCKED
+            """,
+            (message_class, now, limit),
+        )
+    ]
+    if not ids:
+        return []
+    rows = tx.execute(
+        # message_YYYYMMDD_pkey; campaign_pkey; sender_application_id_address_key
+        """
+        SELECT m.id, m.mobile, m.params, m.text, m.attempt, m.accepted, m.failed,
+               m.application_id, m.campaign_id, c.list_id, coalesce(m.text, c.text),
+               coalesce(m.encoding, c.encoding, 'auto'), m.sender, coalesce(s.ton, 0),
+               coalesce(s.npi, 0), m.state::text, m.launched
+          FROM message m
+          LEFT JOIN campaign c ON c.id = m.campaign_id
+          LEFT JOIN sender s ON s.application_id = m.application_id AND s.address = m.sender
+         WHERE m.id = ANY (%s::bigint[])
+         ORDER BY m.id
+        """,
+        (ints(ids),),
+    ).fetchall()
+    ready: list[tuple[Candidate, Origin]] = []
+    busy: list[int] = []
+    gone = set(ids)
+    for row in rows:
+        state, launched = row[15], row[16]
+        if state not in ("queued", "uncertain"):
+            continue
+        if state == "uncertain" and row[7] in hold_uncertain:
+            continue
+        gone.discard(row[0])
+        if launched:
+            busy.append(row[0])
+        else:
+            ready.append((Candidate._make(row[:7]), Origin._make(row[7:15])))
+    drop_due(tx, gone)
+    if busy:
+        tx.execute(
+            "UPDATE due SET due_at = %s + interval '1 s' WHERE message_id = ANY (%s::bigint[])",
+            (now, ints(busy)),
+        )
+    return ready
+
+
+def drop_due(tx: Tx, ids: Iterable[int]) -> None:
+    """Takes messages out of `due`."""
+    array = ints(ids)
+    if array != "{}":
+        tx.execute("DELETE FROM due WHERE message_id = ANY (%s::bigint[])", (array,))  # due_pkey
+
+
+def put_due(tx: Tx, entries: Sequence[tuple[int, datetime]]) -> None:
+    """Makes messages due at a time (an entry that is there is moved)."""
+    if not entries:
+        return
+    tx.execute(
+        # message_YYYYMMDD_pkey, due_pkey
+        """
+        INSERT INTO due (message_id, class, campaign_id, due_at)
+        SELECT m.id, m.class, m.campaign_id, e.due_at
+          FROM unnest(%s::bigint[], %s::timestamptz[]) AS e (id, due_at)
+          JOIN message m ON m.id = e.id
+         WHERE m.id = ANY (%s::bigint[])
+         ORDER BY m.id
+            ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
+        """,
+        (
+            ints(entry[0] for entry in entries),
+            [entry[1] for entry in entries],
+            ints(entry[0] for entry in entries),
+        ),
+    )
+
+
+def opted_out(tx: Tx, application_id: int, list_id: int | None, mobiles: Iterable[str]) -> set[str]:
+    """Who of `mobiles` wants no messages: the newest event for the list or for all counts (R-6.3)."""
+    rows = tx.execute(
+        # consent_mobile
+        """
+        SELECT mobile, event = 'out' FROM consent
+         WHERE application_id = %s AND mobile = ANY (string_to_array(%s, E'\\x1f'))
+           AND (list_id IS NULL OR list_id = %s)
+         ORDER BY id
+        """,
+        (application_id, texts(mobiles), list_id),
+    )
+    newest: dict[str, bool] = dict(rows)
+    return {mobile for mobile, out in newest.items() if out}
+
+
+def mark_launched(
+    tx: Tx, ids: Sequence[int], *, total: int, launched: int, now: datetime
+) -> dict[int, str]:
+    """Marks messages of `total` segments as on the wire; answers those that were, with their state.
+
+    What is missing from the answer was cancelled or skipped in this very moment: it must not leave.
+    """
+    rows = tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update
+        """
+        UPDATE message
+           SET state = 'launched', state_at = %s, attempt = attempt + 1, total = %s, launched = %s
+         WHERE id = ANY (%s::bigint[]) AND state IN ('queued', 'uncertain')
+        RETURNING id, old.state::text
+        """,
+        (now, total, launched, ints(ids)),
+    )
+    return dict(rows.fetchall())
+
+
+def mark_continued(tx: Tx, message_id: int, attempt: int, launched: int) -> bool:
+    """Marks further segments of a message larger than the window; False when it is over with it."""
+    return (
+        tx.execute(
+            # message_YYYYMMDD_pkey; a HOT update
+            """
+            UPDATE message SET launched = launched | %s
+             WHERE id = %s AND attempt = %s AND state = 'launched'
+            """,
+            (launched, message_id, attempt),
+        ).rowcount
+        == 1
+    )
+
+
+def mark_ended(
+    tx: Tx, ids: Sequence[int], state: str, reason: str, now: datetime
+) -> list[tuple[int | None, str]]:
+    """Ends messages that were never launched (skipped, failed); answers campaign and old state."""
+    return tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update
+        """
+        UPDATE message SET state = %s::message_state, state_at = %s, reason = %s
+         WHERE id = ANY (%s::bigint[]) AND state IN ('queued', 'uncertain')
+        RETURNING campaign_id, old.state::text
+        """,
+        (state, now, reason, ints(ids)),
+    ).fetchall()
+
+
+def record_turn(tx: Tx, node_id: int, epoch: int, turn: int, ids: Iterable[int]) -> None:
+    """Proves that the turn committed, and names what it launched until all of it is settled."""
+    tx.execute(
+        "INSERT INTO flight (node_id, epoch, turn, message_ids) VALUES (%s, %s, %s, %s::bigint[])",
+        (node_id, epoch, turn, ints(ids)),
+    )
+
+
+def forget_turns(tx: Tx, node_id: int, epoch: int, turns: Iterable[int]) -> None:
+    """Drops turns of which everything is settled."""
+    array = ints(turns)
+    if array != "{}":
+        tx.execute(
+            # flight_pkey
+            "DELETE FROM flight WHERE node_id = %s AND epoch = %s AND turn = ANY (%s::bigint[])",
+            (node_id, epoch, array),
+        )
+
+
+def add_tally(tx: Tx, changes: dict[tuple[int, str], int]) -> None:
+    """Adds differences to the counts of campaigns by state."""
+    rows = [(campaign, state, n) for (campaign, state), n in sorted(changes.items()) if n]
+    if rows:
+        tx.execute(
+            """
+            INSERT INTO tally (campaign_id, state, n)
+            SELECT * FROM unnest(%s::bigint[], %s::message_state[], %s::int[])
+            """,
+            (
+                ints(row[0] for row in rows),
+                "{" + ",".join(row[1] for row in rows) + "}",
+                ints(row[2] for row in rows),
+            ),
+        )

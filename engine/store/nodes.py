@@ -1,0 +1,182 @@
+"""Nodes, their epochs and sessions, and what a dead one left in the air.
+
+A node's epoch is one higher at each start. What an older epoch of a node launched and did not
+settle is *uncertain* (R-8.2): it may have gone out or not. `flight` names these messages, so that
+nobody has to look for them by state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engine.store import launching
+from engine.store.arrays import ints
+from engine.store.db import Tx
+
+# An uncertain message waits this long for a receipt or a late answer before it is sent again.
+UNCERTAIN_S = 30.0
+
+LEASE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStart:
+    """What a node learns when it starts."""
+
+    node_id: int
+    epoch: int
+    uncertain: int
+
+
+def start(tx: Tx, name: str, now: datetime) -> NodeStart:
+    """Takes the node's next epoch, and what its earlier ones left in the air (R-8.2)."""
+    row = tx.execute(
+        """
+        INSERT INTO node (name, epoch, lease_until, started_at)
+        VALUES (%(name)s, 1, %(until)s, %(now)s)
+            ON CONFLICT (name) DO UPDATE
+           SET epoch = node.epoch + 1, lease_until = %(until)s, started_at = %(now)s
+        RETURNING id, epoch
+        """,
+        {"name": name, "now": now, "until": now + timedelta(seconds=LEASE_S)},
+    ).fetchone()
+    assert row is not None
+    node_id, epoch = row
+    uncertain = take_over(tx, node_id, epoch, now)
+    tx.execute(
+        # session_open
+        """
+        UPDATE session SET closed_at = %s, close_reason = 'the engine was restarted'
+         WHERE node_id = %s AND closed_at IS NULL
+        """,
+        (now, node_id),
+    )
+    return NodeStart(node_id=node_id, epoch=epoch, uncertain=uncertain)
+
+
+def take_over(tx: Tx, node_id: int, below_epoch: int, now: datetime) -> int:
+    """Makes what older epochs of a node left on the wire uncertain; answers how many messages."""
+    ids = [
+        row[0]
+        for row in tx.execute(
+            # flight_pkey
+            """
+            SELECT DISTINCT unnest(message_ids) FROM flight
+             WHERE node_id = %s AND epoch < %s ORDER BY 1
+            """,
+            (node_id, below_epoch),
+        )
+    ]
+    uncertain = tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update
+        """
+        UPDATE message SET state = 'uncertain', state_at = %s, launched = 0
+         WHERE id = ANY (%s::bigint[]) AND state = 'launched'
+        RETURNING id, campaign_id
+        """,
+        (now, ints(ids)),
+    ).fetchall()
+    # A message that waits for another try of one segment can have another segment on the wire.
+    tx.execute(
+        "UPDATE message SET launched = 0 WHERE id = ANY (%s::bigint[]) AND launched <> 0",
+        (ints(ids),),
+    )
+    at = now + timedelta(seconds=UNCERTAIN_S)
+    launching.put_due(tx, [(message_id, at) for message_id, _ in uncertain])
+    tally: dict[tuple[int, str], int] = {}
+    for _, campaign_id in uncertain:
+        if campaign_id is not None:
+            tally[campaign_id, "launched"] = tally.get((campaign_id, "launched"), 0) - 1
+            tally[campaign_id, "uncertain"] = tally.get((campaign_id, "uncertain"), 0) + 1
+    launching.add_tally(tx, tally)
+    tx.execute("DELETE FROM flight WHERE node_id = %s AND epoch < %s", (node_id, below_epoch))
+    return len(uncertain)
+
+
+class Fenced(Exception):
+    """Another process has taken this node's epoch: it must stop sending at once."""
+
+
+def check_epoch(tx: Tx, node_id: int, epoch: int) -> None:
+    """Raises Fenced unless the node still is this process; holds that until the commit."""
+    row = tx.execute(
+        # node_pkey. KEY SHARE is the weakest lock that a take-over's FOR UPDATE waits for; the
+        # lease, which is no key, can be renewed meanwhile.
+        "SELECT 1 FROM node WHERE id = %s AND epoch = %s FOR KEY SHARE",
+        (node_id, epoch),
+    ).fetchone()
+    if row is None:
+        raise Fenced(f"node {node_id} is no longer in epoch {epoch}")
+
+
+def renew(tx: Tx, node_id: int, epoch: int) -> None:
+    """Renews the node's lease by the database's clock."""
+    check_epoch(tx, node_id, epoch)
+    tx.execute(
+        "UPDATE node SET lease_until = now() + make_interval(secs => %s) WHERE id = %s",
+        (LEASE_S, node_id),
+    )
+
+
+def turn_committed(tx: Tx, node_id: int, epoch: int, turn: int) -> bool:
+    """Whether a turn whose COMMIT was cut off has committed.
+
+    Asked by taking its place: while the turn is still committing, this waits for its key; if it did
+    not commit, it never can now. Either way the answer holds for ever.
+    """
+    return (
+        tx.execute(
+            """
+            INSERT INTO flight (node_id, epoch, turn, message_ids) VALUES (%s, %s, %s, '{}')
+                ON CONFLICT DO NOTHING
+            """,
+            (node_id, epoch, turn),
+        ).rowcount
+        == 0
+    )
+
+
+def carrier_id(tx: Tx, name: str) -> int:
+    """The number under which rows name a carrier."""
+    row = tx.execute("SELECT id FROM carrier WHERE name = %s", (name,)).fetchone()
+    if row is None:
+        row = tx.execute(
+            """
+            INSERT INTO carrier (name) VALUES (%s)
+                ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
+            """,
+            (name,),
+        ).fetchone()
+        assert row is not None
+    return int(row[0])
+
+
+def open_session(tx: Tx, node_id: int, epoch: int, carrier: int, bind: str) -> int:
+    """Notes a bound session; answers its id."""
+    row = tx.execute(
+        """
+        INSERT INTO session (node_id, epoch, carrier_id, bind) VALUES (%s, %s, %s, %s)
+        RETURNING id
+        """,
+        (node_id, epoch, carrier, bind),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def close_sessions(tx: Tx, closed: Iterable[tuple[int, str]], now: datetime) -> None:
+    """Notes which sessions have fallen, and why."""
+    for session_id, reason in closed:
+        tx.execute(
+            "UPDATE session SET closed_at = %s, close_reason = %s WHERE id = %s",
+            (now, reason, session_id),
+        )
+
+
+def housekeep(tx: Tx, now: datetime) -> None:
+    """What is done once an hour: partitions ahead, and the rows that outlived their use."""
+    tx.execute("SELECT ensure_partitions((%s AT TIME ZONE 'UTC')::date, 3)", (now,))
+    tx.execute("DELETE FROM mo_seen WHERE at < %s - interval '1 h'", (now,))
+    tx.execute("DELETE FROM parked WHERE at < %s - interval '72 h'", (now,))
+    tx.execute("DELETE FROM import_row WHERE at < %s - interval '1 day'", (now,))
+    tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))
