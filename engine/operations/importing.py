@@ -44,6 +44,9 @@ T = TypeVar("T")
 _CHUNK = 20_000
 """Rows a transaction: a fifth of a second, and some ten megabytes of memory."""
 
+_MANY = 10_000
+"""New members that change which plans are good; a refresh takes some tenths of a second."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
@@ -159,11 +162,15 @@ def import_file_then(
         if reading.invalid and not upload.skip_invalid:
             raise _bad_rows(read)
         tell(Progress(rows=reading.rows, octets=size, size=size, merging=True))
-        return database.run(_merge, actor, upload, import_id, read, then)
+        report, made = database.run(_merge, actor, upload, import_id, read, then)
     except BaseException:
         with contextlib.suppress(Unreachable):  # then a later import clears it away
             database.run(imports.discard, import_id)
         raise
+    if report.done and report.imported >= _MANY:
+        with contextlib.suppress(Unreachable):  # the import is done, whatever happens now
+            database.run(imports.refresh_statistics)
+    return report, made
 
 
 def _check(upload: Upload) -> None:

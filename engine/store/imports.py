@@ -68,15 +68,23 @@ def sort_out(
     The first row of a number wins. `list_id` None: a list that is still to be made. What was
     decided stands in the temporary table `sorted_row` until the transaction ends.
     """
-    # A merge of a million rows takes longer than any other statement may.
-    tx.execute("SET LOCAL statement_timeout = '30min'")
-    # What was staged a second ago has no statistics, and the plans below would be for ten rows.
-    tx.execute("ANALYZE import_row")
-    # import_row_import, sorted by mobile; consent_mobile and member_list_id_mobile_key for each.
+    # A merge of a million rows takes longer than any other statement may. Without nested loops its
+    # plan is good for ten rows and for a million: both tables may be so new that the planner knows
+    # nothing of them, and it has been seen to go through the file once for each member.
+    tx.execute(
+        """
+        SET LOCAL statement_timeout = '30min';
+        SET LOCAL work_mem = '64MB';
+        SET LOCAL enable_nestloop = off
+        """
+    )
+    # import_row_import, sorted by mobile; member_pkey by its list, hashed; consent_mobile for each
+    # (a lateral join of one row can't be but a nested loop).
     tx.execute(
         """
         CREATE TEMPORARY TABLE sorted_row ON COMMIT DROP AS
-        SELECT first.line, first.mobile, first.params,
+        SELECT first.line, first.mobile, first.params, m.id AS member_id,
+               first.params <> '{}' AND first.params <> m.params AS changed,
                CASE WHEN said.event = 'out' AND NOT %(keep)s THEN 'opted_out'
                     WHEN m.deleted_at IS NOT NULL THEN 'deleted'
                     WHEN m.id IS NOT NULL THEN 'there'
@@ -113,6 +121,14 @@ def merge(tx: Tx, import_id: UUID, list_id: int) -> Merged:
     Who is there already gets the file's params where the file has some and they differ; the rows
     join in the file's order.
     """
+    # member_pkey
+    updated = tx.execute(
+        """
+        UPDATE member m SET params = s.params FROM sorted_row s
+        WHERE s.fate = 'there' AND s.changed AND m.list_id = %s AND m.id = s.member_id
+        """,
+        (list_id,),
+    ).rowcount
     imported = tx.execute(
         """
         INSERT INTO member (list_id, mobile, params)
@@ -120,14 +136,12 @@ def merge(tx: Tx, import_id: UUID, list_id: int) -> Merged:
         """,
         (list_id,),
     ).rowcount
-    # member_list_id_mobile_key
-    updated = tx.execute(
-        """
-        UPDATE member m SET params = s.params FROM sorted_row s
-        WHERE s.fate = 'there' AND m.list_id = %s AND m.mobile = s.mobile
-          AND s.params <> '{}' AND m.params <> s.params
-        """,
-        (list_id,),
-    ).rowcount
     discard(tx, import_id)
+    tx.execute("RESET enable_nestloop")
     return Merged(imported=imported, updated=updated)
+
+
+def refresh_statistics(tx: Tx) -> None:
+    """Tell the planner of members that have just come in great numbers: it would plan for none."""
+    # In a transaction of its own, because its lock lasts; whoever holds it now does the same.
+    tx.execute("ANALYZE (SKIP_LOCKED) member")
