@@ -11,13 +11,16 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+_SIMPLE = (str, int, float, date, PurePath)
+
 
 def rows(values: Iterable[Any], columns: Sequence[str], *, empty: str, as_json: bool) -> None:
     """Print values (dataclasses or mappings) as a table of `columns`, or all of them as JSON."""
-    records = [plain(value) for value in values]
     if as_json:
-        _print_json(records)
-    elif not records:
+        _print_json(plain(values))
+        return
+    records = [_record(value) for value in values]
+    if not records:
         print(empty, file=sys.stderr)
     elif sys.stdout.isatty():
         _print_rich(records, columns)
@@ -27,13 +30,12 @@ def rows(values: Iterable[Any], columns: Sequence[str], *, empty: str, as_json: 
 
 def card(value: Any, *, title: str | None, as_json: bool) -> None:
     """Print the fields of one value, a line each; those that are None or nested stay for JSON."""
-    record = plain(value)
     if as_json:
-        _print_json(record)
+        _print_json(plain(value))
         return
     if title:
         print(printable(title))
-    shown = {k: v for k, v in record.items() if v is not None and not isinstance(v, list | dict)}
+    shown = {k: v for k, v in _record(value).items() if isinstance(v, _SIMPLE)}
     _print_columns([[_title(key), cell(v)] for key, v in shown.items()])
 
 
@@ -66,7 +68,7 @@ def plain(value: Any) -> Any:
 
 
 def cell(value: Any) -> str:
-    """One JSON value as a person reads it in a table."""
+    """One value as a person reads it in a table: times UTC to the second."""
     match value:
         case None:
             return "-"
@@ -74,8 +76,10 @@ def cell(value: Any) -> str:
             return "yes" if value else "no"
         case int():
             return f"{value:,}"
-        case list():
-            return " | ".join(cell(inner) for inner in value)
+        case datetime():
+            return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        case list() | tuple():
+            return " | ".join(map(cell, value))
         case dict():
             return " ".join(f"{key}={cell(inner)}" for key, inner in value.items())
         case _:
@@ -85,6 +89,13 @@ def cell(value: Any) -> str:
 def printable(text: str) -> str:
     """The text with control characters shown, not obeyed: names and messages come from outside."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _record(value: Any) -> Mapping[str, Any]:
+    """The fields of one value, as they are."""
+    if isinstance(value, Mapping):
+        return value
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
 def _print_json(value: Any) -> None:
