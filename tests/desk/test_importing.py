@@ -1,0 +1,238 @@
+"""A file into a list, whole or not at all (R-1.3 to R-1.7, R-1.12)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.operations import Actor, Database, Refused, Tx, application_of, importing, lists
+from engine.operations.importing import ImportReport, Progress, Upload
+from tests.desk.conftest import Siaran
+
+FATES = ("imported", "already_there", "duplicates", "opted_out", "deleted", "invalid")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., Path]:
+    def write(*lines: str, name: str = "in.csv") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        return path
+
+    return write
+
+
+def members(siaran: Siaran, name: str) -> dict[str, list[str]]:
+    rows = siaran("member", "search", name, "--rows", "0", "--json").json
+    return {row["mobile"]: row["params"] for row in rows}
+
+
+def test_every_row_has_one_fate_and_the_report_balances(
+    siaran: Siaran, say: Callable[..., None], file: Callable[..., Path]
+) -> None:
+    """R-1.6: read, imported, already there, duplicates, opted out, prefix-mapped, invalid."""
+    siaran("prefix", "add", "021", "6421")
+    siaran("list", "create", "L")
+    siaran("member", "add", "L", "+64211234560", "Anna", "1")
+    siaran("member", "add", "L", "+64211234561", "Budi")
+    say("+64211234562", "out")
+    path = file(
+        "+64211234560,Anna,2",
+        "+64211234561",
+        "+64211234562,Out",
+        "0211234563,New",
+        "+64211234563,Again",
+        "64 21 ab,Bad",
+    )
+    report = siaran("list", "import", "L", path, "--on-error", "skip", "--json").json
+    assert {fate: report[fate] for fate in FATES} == {
+        "imported": 1,
+        "already_there": 2,
+        "duplicates": 1,
+        "opted_out": 1,
+        "deleted": 0,
+        "invalid": 1,
+    }
+    assert report["rows"] == sum(report[fate] for fate in FATES) == 6
+    assert (report["prefix_mapped"], report["updated"], report["done"]) == (1, 1, True)
+    assert report["invalid_rows"] == [
+        {"line": 6, "value": "64 21 ab", "reason": "letters in a number"}
+    ]
+    # The first row of a number wins; who is there gets new params, and keeps them without any.
+    assert members(siaran, "L") == {
+        "+64211234560": ["Anna", "2"],
+        "+64211234561": ["Budi"],
+        "+64211234563": ["New"],
+    }
+
+
+def test_one_bad_row_and_nothing_is_imported(
+    siaran: Siaran, file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """R-1.6: --on-error abort; each invalid row with line number, value, reason."""
+    path = file("+64211234560,Anna", "64 21 ab,x", "+64211234561," + "x" * 51, *["?"] * 30)
+    errors = tmp_path / "errors.csv"
+    answer = siaran("list", "import", "L", path, "--create", "--errors", errors)
+    assert answer.code == 1
+    assert "nothing was imported: 32 rows are invalid" in answer.err
+    assert "line 2: '64 21 ab': letters in a number" in answer.err
+    assert answer.err.count("(invalid)") == 20
+    with errors.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["line"] for row in rows] == [str(line) for line in range(2, 34)]
+    assert siaran("list", "ls", "--json").json == []
+
+
+def test_a_dry_run_tells_and_does_nothing(
+    siaran: Siaran, say: Callable[..., None], file: Callable[..., Path]
+) -> None:
+    """R-1.6: --dry-run, into a list that is to be made and into one that is there."""
+    say("+64211234561", "out")
+    path = file("+64211234560,Anna", "+64211234561")
+    report = siaran("list", "import", "L", path, "--create", "--dry-run", "--json").json
+    assert (report["created"], report["imported"], report["opted_out"]) == (True, 1, 1)
+    assert report["done"] is False
+    assert siaran("list", "ls", "--json").json == []
+    siaran("list", "create", "L")
+    siaran("list", "import", "L", path, "--dry-run", "--batch", "b")
+    shown = siaran("list", "show", "L", "--json").json
+    assert (shown["members"], shown["batch"]) == (0, None)
+
+
+def test_the_opted_out_are_kept_on_purpose_and_the_deleted_stay_so(
+    siaran: Siaran,
+    say: Callable[..., None],
+    file: Callable[..., Path],
+    database: Database,
+    actor: Actor,
+) -> None:
+    """R-1.7, R-1.10: kept as members, marked; deletion and consent survive re-import."""
+    siaran("list", "import", "L", file("+64211234560", "+64211234561", "+64211234562"), "--create")
+    say("+64211234560", "out")
+    say("+64211234560", "in", "L")  # the newest word counts
+    say("+64211234561", "out", "L")
+
+    def delete(tx: Tx) -> None:
+        target = lists.get(tx, application_of(tx, actor).id, "L")
+        tx.execute(
+            "UPDATE member SET deleted_at = now() WHERE list_id = %s AND mobile LIKE '%%2'",
+            (target.id,),
+        )
+
+    database.run(delete)
+    path = file("+64211234560", "+64211234561", "+64211234562", "+64211234563")
+    report = siaran("list", "import", "L", path, "--json").json
+    found = {fate: report[fate] for fate in FATES if report[fate]}
+    assert found == {"imported": 1, "already_there": 1, "opted_out": 1, "deleted": 1}
+    kept = siaran("list", "import", "M", path, "--create", "--keep-opted-out", "--json").json
+    assert kept["imported"] == 4
+
+
+def test_strict_takes_no_doubtful_numbers(siaran: Siaran, file: Callable[..., Path]) -> None:
+    """R-1.4: suspicious ones are warnings, --strict rejects them."""
+    path = file("+6421000000")
+    assert siaran("list", "import", "L", path, "--create", "--strict").code == 1
+    report = siaran("list", "import", "L", path, "--create", "--json").json
+    assert (report["imported"], report["doubtful"]) == (1, 1)
+    assert report["doubtful_rows"][0]["line"] == 1
+
+
+def bad_files(tmp_path: Path) -> dict[str, Path]:
+    binary = tmp_path / "binary.csv"
+    binary.write_bytes(bytes(range(256)) * 20)
+    return {"missing": tmp_path / "none.csv", "directory": tmp_path, "binary": binary}
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "binary"])
+def test_what_is_no_csv_is_refused_in_one_line(siaran: Siaran, tmp_path: Path, kind: str) -> None:
+    """A missing file, a directory, a binary file."""
+    path = bad_files(tmp_path)[kind]
+    answer = siaran("list", "import", "L", path, "--create")
+    assert answer.code == 1
+    assert str(path) in answer.err
+    assert "unexpected" not in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_an_unknown_list_is_made_only_with_create(
+    siaran: Siaran, file: Callable[..., Path]
+) -> None:
+    """Unknown list: what may have been meant, and what makes it."""
+    siaran("list", "create", "customers")
+    answer = siaran("list", "import", "custmers", file("+64211234567"))
+    assert answer.code == 1
+    assert "did you mean customers?" in answer.err
+    assert "--create" in answer.err
+
+
+def test_the_errors_file_is_not_the_file_itself(siaran: Siaran, file: Callable[..., Path]) -> None:
+    """Nobody's recipients are overwritten."""
+    path = file("+64211234567")
+    answer = siaran("list", "import", "L", path, "--create", "--errors", path)
+    assert answer.code == 1
+    assert path.read_text() == "+64211234567\n"
+
+
+def test_what_comes_with_an_import_is_done_with_it_or_not_at_all(
+    database: Database, actor: Actor, file: Callable[..., Path], siaran: Siaran
+) -> None:
+    """R-3.1: a quick campaign is the list and the campaign, or neither."""
+
+    def refuse(tx: Tx, list_id: int, report: ImportReport) -> None:
+        assert report.imported == 1
+        raise Refused("no")
+
+    upload = Upload(list="L", file=file("+64211234567"), create=True)
+    with pytest.raises(Refused, match="no"):
+        importing.import_file_then(database, actor, upload, refuse)
+    assert siaran("list", "ls", "--json").json == []
+    _, list_id = importing.import_file_then(database, actor, upload, lambda tx, id_, report: id_)
+    assert siaran("list", "show", "L", "--json").json["id"] == list_id
+
+
+class Killed(BaseException):
+    """Stands for whatever ends an import on its way."""
+
+
+def test_an_import_that_dies_on_its_way_leaves_nothing(
+    database: Database, actor: Actor, file: Callable[..., Path], siaran: Siaran
+) -> None:
+    """R-1.6: nothing is imported by halves."""
+    path = file(*(f"+6421{number:07}" for number in range(1_000_000, 1_050_000)))
+
+    def die(progress: Progress) -> None:
+        if progress.rows >= 40_000:
+            raise Killed
+
+    with pytest.raises(Killed):
+        importing.import_file(database, actor, Upload(list="L", file=path, create=True), die)
+    assert siaran("list", "ls", "--json").json == []
+    left: Any = database.run(lambda tx: tx.execute("SELECT count(*) FROM import_row").fetchone())
+    assert left == (0,)
+
+
+def test_what_a_killed_import_staged_is_cleared_away_after_a_day(
+    database: Database, siaran: Siaran, file: Callable[..., Path]
+) -> None:
+    """R-1.12: what was never merged does not pile up."""
+
+    def stage(tx: Tx) -> None:
+        tx.execute(
+            """
+            INSERT INTO import_row
+            VALUES (gen_random_uuid(), 1, '+64211234567', '{}', false, now() - interval '25 hours')
+            """
+        )
+
+    database.run(stage)
+    siaran("list", "import", "L", file("+64211234567"), "--create")
+    left: Any = database.run(
+        lambda tx: tx.execute(
+            "SELECT count(*) FROM import_row WHERE at < now() - interval '1 day'"
+        ).fetchone()
+    )
+    assert left == (0,)
