@@ -52,7 +52,7 @@ TASKS: Final = (
 )
 APP: Final = ("engine.app", "engine.api")
 CLIENTS: Final = ("aiohttp", "aiosmtplib", "prometheus_client", "trio", "trio_asyncio")
-DESK: Final = ("admin_cli", "config", "engine.operations")
+DESK: Final = ("admin_cli", "config", "engine.clock", "engine.operations")
 
 TABLE: Final = (
     Rule(of="config", ours=("config",), others=("msgspec",)),

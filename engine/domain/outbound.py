@@ -5,11 +5,9 @@ nor failed; each answer moves one bit. The decisions are here, the SQL that carr
 `store/launching.py` and `store/settling.py`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.domain.errors import Refused
 from engine.domain.message import MessageState
 from smpp import segments, status
 from smpp.alphabet import NotInAlphabet
@@ -40,10 +38,8 @@ def compose(message_id: int, text: str, encoding: str, most_segments: int) -> li
     """
     forced = None if encoding == "auto" else segments.Encoding(encoding)
     try:
-        parts = segments.split(
-            text, segments.choose(text, forced), reference=message_id & 0xFF
-        )
-    except NotInAlphabet as error:
+        parts = segments.split(text, forced, reference=message_id)
+    except (NotInAlphabet, segments.TooManySegments) as error:
         raise Unsendable(str(error)) from error
     if len(parts) > most_segments:
         raise Unsendable(f"{len(parts)} segments, at most {most_segments} are allowed")
@@ -53,16 +49,6 @@ def compose(message_id: int, text: str, encoding: str, most_segments: int) -> li
 def all_bits(total: int) -> int:
     """The mask of a message with `total` segments."""
     return (1 << total) - 1
-
-
-def bits(mask: int) -> Iterable[int]:
-    """The segment numbers (from 1) in a mask, ascending."""
-    number = 1
-    while mask:
-        if mask & 1:
-            yield number
-        mask >>= 1
-        number += 1
 
 
 def campaign_floor(free: int) -> int:
@@ -104,7 +90,7 @@ def verdict(command_status: int | None, refused: int) -> Verdict:
         return ACCEPTED
     if command_status is None:
         return UNKNOWN
-    info = status.lookup(command_status)
+    info = status.info(command_status)
     match info.policy:
         case Policy.RETRY if refused < RETRY_LIMIT:
             delay = min(RETRY_FIRST_S * 2**refused, RETRY_LONGEST_S)
@@ -122,11 +108,3 @@ def verdict(command_status: int | None, refused: int) -> Verdict:
         case _:
             state = MessageState.FAILED
     return Verdict(outcome=Outcome.FAILED, state=state, reason=info.name)
-
-
-def check_sendable(text: str, encoding: str, most_segments: int) -> None:
-    """Raises Refused when a text without params could never be sent."""
-    try:
-        compose(0, text, encoding, most_segments)
-    except Unsendable as error:
-        raise Refused(str(error)) from error

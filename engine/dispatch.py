@@ -1,0 +1,100 @@
+"""The queue: starts campaigns, feeds the turns, ends what is done.
+
+A step is one transaction for one application: hold its queue, decide by `domain.campaign.next_turn`,
+carry that out, make the next members message rows. Whoever needs a step wakes the loop; twice a
+second it looks by itself, since times come without a word.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import trio
+
+from engine import clock, log
+from engine.domain.campaign import CampaignState, next_turn
+from engine.domain.errors import Unreachable
+from engine.metrics import Metrics
+from engine.store import campaigns, dispatching
+from engine.store.db import CommitUnknown, Database, Tx
+
+LOOK_S = 0.5
+COMPACT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a step did."""
+
+    moved: tuple[tuple[int, CampaignState, str], ...]
+    fed: int
+    hungry: bool
+
+
+def step(tx: Tx, application_id: int, now: datetime) -> Step | None:
+    """One application's step; None while another node takes one."""
+    if not dispatching.hold(tx, application_id):
+        return None
+    facts = campaigns.open_facts(tx, application_id)
+    states = {one.id: one.state for one in facts}
+    moved: list[tuple[int, CampaignState, str]] = []
+    for transition in next_turn(facts, now):
+        expected = states[transition.campaign_id]
+        if dispatching.enter(tx, transition.campaign_id, transition.to_state, [expected], now):
+            states[transition.campaign_id] = transition.to_state
+            moved.append((transition.campaign_id, transition.to_state, transition.reason))
+    fed, hungry = 0, False
+    for campaign_id, state in states.items():
+        if state is CampaignState.RUNNING:
+            waiting = dispatching.waiting_in_feed(tx, campaign_id)
+            if waiting < dispatching.AHEAD:
+                fed = dispatching.feed_chunk(tx, campaign_id, now)
+                hungry = fed == dispatching.CHUNK and waiting + fed < dispatching.AHEAD
+    return Step(moved=tuple(moved), fed=fed, hungry=hungry)
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """The loop of steps over all applications."""
+
+    db: Database
+    metrics: Metrics
+    fed: Callable[[], None]
+    """Called when there is something new to launch."""
+
+    async def run(self) -> None:
+        """Steps until cancelled."""
+        compacted = trio.current_time()
+        while True:
+            hungry = False
+            try:
+                for application_id, name in await self.db.transact(
+                    dispatching.applications, clock.utc_now()
+                ):
+                    hungry |= await self._step(application_id, name)
+                if trio.current_time() - compacted > COMPACT_S:
+                    compacted = trio.current_time()
+                    await self.db.transact(dispatching.compact_tally)
+                    self.metrics.queue(await self.db.transact(dispatching.depths))
+                self.metrics.database_up.set(1)
+            except (Unreachable, CommitUnknown):
+                # The gateway says so in the log; a step that may have committed is repeatable.
+                self.metrics.database_up.set(0)
+            if not hungry:
+                await trio.sleep(LOOK_S)
+
+    async def _step(self, application_id: int, name: str) -> bool:
+        done = await self.db.transact(step, application_id, clock.utc_now())
+        if done is None:
+            return False
+        for campaign_id, state, reason in done.moved:
+            log.info(
+                "campaign.moved",
+                application=name,
+                campaign=campaign_id,
+                state=str(state),
+                reason=reason,
+            )
+        if done.fed:
+            self.fed()
+        return done.hungry

@@ -1,0 +1,1 @@
+"""The road between the queue and the carriers: binds, and the turns that feed them."""

@@ -1,0 +1,269 @@
+"""A bind: one session to a carrier, kept for ever (R-5.2).
+
+It connects, binds, reads, and begins again when that ends: after 1 s doubling to 60 s when the
+carrier can't be reached or drops us, after 30 s when it unbound, after 1 min doubling to 15 min when
+it refused us, with an alert. One bind's trouble is its own: each is a task.
+
+What it reads it hands on in lists: answers and receipts to the next turn, MO to `engine.inbound`.
+A window slot belongs to the bind (`free`), to a turn that may fill it, to a segment on the wire, or
+to an answer that waits to be settled (`returning`). The slots are those of one session: with each new
+one (`generation`) the books begin anew.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import trio
+
+from config.settings import BindMode, Carrier
+from engine import log
+from engine.gateway.turn import Answer, Partial, Received, Token
+from engine.metrics import Metrics
+from smpp import events, receipt, transport
+from smpp import session as smpp_session
+from smpp.pdu import Bind as BindPdu
+from smpp.pdu import Mode, ShortMessage
+from smpp.session import Session
+from smpp.timers import Timing
+
+MODES = {
+    BindMode.TRANSCEIVER: Mode.TRANSCEIVER,
+    BindMode.TRANSMITTER: Mode.TRANSMITTER,
+    BindMode.RECEIVER: Mode.RECEIVER,
+}
+
+# Receipts that wait for a turn, per bind. Beyond it the bind stops reading, so that TCP slows the
+# SMSC down instead of our memory growing.
+RECEIPTS_WAITING = 5_000
+
+
+class BindState(StrEnum):
+    """Where a bind stands."""
+
+    CONNECTING = "connecting"
+    BOUND = "bound"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """MO that one read brought, and the session that must answer them."""
+
+    bind: "Bind"
+    session: Session
+    session_id: int
+    messages: Sequence[ShortMessage]
+
+
+class Owner(Protocol):
+    """What a bind needs of the gateway."""
+
+    async def session_opened(self, bind: "Bind") -> int: ...
+    def session_closed(self, session_id: int, reason: str) -> None: ...
+    async def arrived(self, arrived: Arrived) -> None: ...
+    def something_to_do(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Bind:
+    """One of a carrier's sessions, and its window."""
+
+    number: int
+    name: str
+    carrier: Carrier
+    carrier_id: int
+    mode: BindMode
+    state: BindState = BindState.CONNECTING
+    last_error: str | None = None
+    session: Session | None = None
+    session_id: int = 0
+    free: int = 0
+    returning: int = 0
+    generation: int = 0
+    doubtful: bool = False
+    partial: Partial | None = None
+    answers: list[Answer] = field(default_factory=list)
+    receipts: list[tuple[Received, Session, tuple[int, int]]] = field(default_factory=list)
+    room: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def sends(self) -> bool:
+        """Whether messages may go out over it now."""
+        return self.session is not None and self.mode is not BindMode.RECEIVER and not self.doubtful
+
+
+async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random) -> None:
+    """Keeps a bind bound until cancelled."""
+    failures = refusals = 0
+    timers = bind.carrier.timers
+    while True:
+        bind.state = BindState.CONNECTING
+        metrics.bind_state(bind.carrier.name, bind.name, bind.state)
+        began = trio.current_time()
+        refused = peer_unbound = False
+        try:
+            peer_unbound = await _live(bind, owner, metrics)
+            reason = bind.last_error or "closed"
+        except smpp_session.BindFailed as error:
+            reason, refused = str(error), error.refused
+        except (transport.ConnectFailed, smpp_session.SessionClosed) as error:
+            reason = str(error)
+        bind.last_error = reason
+        bound_long = trio.current_time() - began > timers.reconnect_max_s
+        if refused:
+            refusals += 1
+            failures = 0
+            delay = min(timers.refused_min_s * 2.0 ** (refusals - 1), timers.refused_max_s)
+        else:
+            refusals = 0
+            failures = 1 if bound_long else failures + 1
+            delay = min(timers.reconnect_min_s * 2.0 ** (failures - 1), timers.reconnect_max_s)
+            if peer_unbound:
+                delay = max(delay, timers.after_unbind_s)
+        # Jitter: many binds that fell together must not come back together.
+        delay *= 0.75 + chance.random() / 2
+        bind.state = BindState.REFUSED if refused else BindState.WAITING
+        metrics.bind_state(bind.carrier.name, bind.name, bind.state)
+        log.warning(
+            "bind.refused" if refused else "bind.down",
+            carrier=bind.carrier.name,
+            bind=bind.name,
+            reason=reason,
+            again_in_s=round(delay, 1),
+        )
+        await trio.sleep(delay)
+
+
+async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
+    """One session from connect to close; True when the peer unbound."""
+    carrier, timers = bind.carrier, bind.carrier.timers
+    stream = await transport.connect(carrier.host, carrier.port, timeout_s=timers.connect_timeout_s)
+    pdu = BindPdu(
+        mode=MODES[bind.mode],
+        system_id=carrier.system_id,
+        password=carrier.password.reveal(),
+        system_type=carrier.system_type,
+    )
+    timing = Timing(
+        enquire_after_s=timers.enquire_after_s,
+        enquire_timeout_s=timers.enquire_timeout_s,
+        enquire_misses=timers.enquire_misses,
+        response_timeout_s=timers.response_timeout_s,
+        response_timeouts=timers.response_timeouts,
+        bind_timeout_s=timers.bind_timeout_s,
+        unbind_timeout_s=timers.unbind_timeout_s,
+        write_timeout_s=timers.write_timeout_s,
+    )
+    peer_unbound = False
+    async with smpp_session.open_session(stream, bind=pdu, timing=timing) as session:
+        bind.session_id = await owner.session_opened(bind)
+        bind.session = session
+        bind.state = BindState.BOUND
+        bind.last_error = None
+        bind.free = carrier.window
+        bind.returning = 0
+        bind.generation += 1
+        bind.doubtful = False
+        metrics.bind_state(carrier.name, bind.name, bind.state)
+        log.info("bind.up", carrier=carrier.name, bind=bind.name, peer=session.peer.system_id)
+        owner.something_to_do()
+        try:
+            async for batch in session.batches():
+                peer_unbound |= await _take(bind, session, batch, owner, metrics)
+        finally:
+            _fallen(bind, session, owner)
+    return peer_unbound
+
+
+def _fallen(bind: Bind, session: Session, owner: Owner) -> None:
+    """The books of a session that is over: what is unanswered has an unknown outcome (R-8.2)."""
+    bind.session = None
+    bind.free = bind.returning = 0
+    bind.generation += 1
+    bind.partial = None
+    tokens: list[Token] = session.abandon()
+    bind.answers.extend(Answer(token, bind.carrier_id, None, None) for token in tokens)
+    bind.receipts = [waiting for waiting in bind.receipts if waiting[1] is not session]
+    owner.session_closed(bind.session_id, bind.last_error or "closed")
+    owner.something_to_do()
+
+
+async def _take(
+    bind: Bind, session: Session, batch: list[events.Event], owner: Owner, metrics: Metrics
+) -> bool:
+    """Hands on what one read brought; True when the peer unbound."""
+    peer_unbound = False
+    for event in batch:
+        match event:
+            case events.SubmitResponses(items, late):
+                carrier_id = bind.carrier_id
+                bind.returning += len(items) - len(late)
+                bind.answers += [
+                    Answer(token, carrier_id, status, smsc_id)
+                    for token, status, smsc_id, _ in items
+                ]
+                metrics.submit_latency(bind.carrier.name, items)
+            case events.Deliveries(items):
+                await _deliver(bind, session, items, owner)
+            case events.SubmitTimeouts(tokens):
+                bind.doubtful = True
+                bind.returning += len(tokens)
+                bind.answers += [Answer(token, bind.carrier_id, None, None) for token in tokens]
+            case events.Alive():
+                bind.doubtful = False
+            case events.PeerUnbind():
+                peer_unbound = True
+            case events.Damaged(reason):
+                log.warning("bind.damaged", bind=bind.name, reason=reason)
+            case events.Closed(reason):
+                bind.last_error = reason
+            case _:
+                pass
+    owner.something_to_do()
+    while len(bind.receipts) > RECEIPTS_WAITING:
+        bind.room = trio.Event()
+        await bind.room.wait()
+    return peer_unbound
+
+
+async def _deliver(
+    bind: Bind, session: Session, items: Sequence[ShortMessage], owner: Owner
+) -> None:
+    """Tells receipts from MO (wire.md, rule 1)."""
+    messages: list[ShortMessage] = []
+    for item in items:
+        read = receipt.parse(item.octets, item.tlvs, item.esm_class, item.data_coding)
+        if read is None:
+            messages.append(item)
+        else:
+            received = Received(bind.carrier_id, item.source, read)
+            bind.receipts.append((received, session, (item.command, item.sequence)))
+    if messages:
+        await owner.arrived(
+            Arrived(bind=bind, session=session, session_id=bind.session_id, messages=messages)
+        )
+
+
+def make(carriers: Sequence[Carrier], carrier_id: Callable[[str], int]) -> list[Bind]:
+    """The binds that the configuration asks for."""
+    binds: list[Bind] = []
+    for carrier in carriers:
+        number = 0
+        for kind in carrier.binds:
+            for _ in range(kind.count):
+                number += 1
+                binds.append(
+                    Bind(
+                        number=len(binds),
+                        name=f"{carrier.name}-{number}",
+                        carrier=carrier,
+                        carrier_id=carrier_id(carrier.name),
+                        mode=kind.mode,
+                    )
+                )
+    return binds

@@ -1,0 +1,106 @@
+"""What Prometheus sees. Every name and its meaning; labels are bounded by the configuration."""
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+BIND_STATES = ("connecting", "bound", "waiting", "refused", "stopped")
+
+# Seconds: carriers answer within milliseconds on a good day and within a minute on a bad one.
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The metrics of one engine."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._binds = Gauge(
+            "siaran_binds",
+            "1 for the state that a bind is in",
+            ("carrier", "bind", "state"),
+            registry=self.registry,
+        )
+        self._outcomes = Counter(
+            "siaran_submit_outcomes_total",
+            "Segments by the command_status that answered them",
+            ("carrier", "status"),
+            registry=self.registry,
+        )
+        self._latency = Histogram(
+            "siaran_submit_latency_seconds",
+            "From submit_sm to its response",
+            ("carrier",),
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self._launched = Counter(
+            "siaran_segments_launched_total", "Segments launched", registry=self.registry
+        )
+        self._receipts = Counter(
+            "siaran_receipts_total",
+            "Receipts by what they say; parked: no submission known (yet)",
+            ("state",),
+            registry=self.registry,
+        )
+        self._inbound = Counter(
+            "siaran_mo_total",
+            "MO by what became of them: stored, or a redelivery",
+            ("effect",),
+            registry=self.registry,
+        )
+        self._queue = Gauge(
+            "siaran_queue_messages",
+            "Messages that wait to be launched",
+            ("application",),
+            registry=self.registry,
+        )
+        self._turn = Histogram(
+            "siaran_turn_seconds",
+            "Duration of a turn, its commit included",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+            registry=self.registry,
+        )
+        self.database_up = Gauge(
+            "siaran_database_up", "1 while the database answers", registry=self.registry
+        )
+        self._carriers: dict[int, str] = {}
+
+    def name_carrier(self, carrier_id: int, name: str) -> None:
+        """Says which carrier a number stands for."""
+        self._carriers[carrier_id] = name
+
+    def bind_state(self, carrier: str, bind: str, state: str) -> None:
+        """A bind has entered a state."""
+        for each in BIND_STATES:
+            self._binds.labels(carrier, bind, each).set(1 if each == state else 0)
+
+    def submit_latency(
+        self, carrier: str, items: Sequence[tuple[object, int, str | None, float]]
+    ) -> None:
+        """Responses of one read. The last one stands for the batch: it waited longest."""
+        self._latency.labels(carrier).observe(items[-1][3])
+
+    def turn(
+        self,
+        seconds: float,
+        launched: int,
+        outcomes: Iterable[tuple[tuple[int, str], int]],
+        receipts: Iterable[tuple[str, int]],
+    ) -> None:
+        """A turn has committed."""
+        self._turn.observe(seconds)
+        self._launched.inc(launched)
+        for (carrier_id, status), n in outcomes:
+            self._outcomes.labels(self._carriers.get(carrier_id, "?"), status).inc(n)
+        for state, n in receipts:
+            self._receipts.labels(state).inc(n)
+
+    def inbound(self, effect: str, n: int) -> None:
+        """MO have been stored, or known already."""
+        self._inbound.labels(effect).inc(n)
+
+    def queue(self, depths: Iterable[tuple[str, int]]) -> None:
+        """How much waits in each application."""
+        for application, n in depths:
+            self._queue.labels(application).set(n)

@@ -1,0 +1,185 @@
+"""The queue of an application: whose turn it is, and members that become message rows.
+
+One dispatch step is one transaction that holds the application's row (SKIP LOCKED: a node that
+finds it held goes on to the next), so several nodes need no election.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from engine.store.db import Tx
+
+# Members become rows in chunks, at most AHEAD messages before the turns need them: the first
+# message leaves at once whatever the size of the list, and no transaction is long.
+CHUNK = 5_000
+AHEAD = 40_000
+
+
+def applications(tx: Tx, now: datetime) -> list[tuple[int, str]]:
+    """Applications with something in their queue that may need a step now."""
+    return tx.execute(
+        # campaign_open
+        """
+        SELECT a.id, a.name FROM application a
+         WHERE EXISTS (SELECT FROM campaign c
+                        WHERE c.application_id = a.id
+                          AND (c.state IN ('waiting', 'running', 'finishing')
+                               OR c.state = 'scheduled' AND c.scheduled_at <= %s))
+         ORDER BY a.id
+        """,
+        (now,),
+    ).fetchall()
+
+
+def hold(tx: Tx, application_id: int) -> bool:
+    """Takes the application's queue for this transaction; False when another node has it."""
+    return (
+        tx.execute(
+            "SELECT 1 FROM application WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED",
+            (application_id,),
+        ).fetchone()
+        is not None
+    )
+
+
+def enter(tx: Tx, campaign_id: int, state: str, expected: Sequence[str], now: datetime) -> bool:
+    """Moves a campaign to a state if it still is in one of `expected`.
+
+    With its first start the campaign's recipients are fixed: who joins the list later is not in it
+    (R-3.7).
+    """
+    return (
+        tx.execute(
+            # campaign_pkey, member_pkey
+            """
+            UPDATE campaign c
+               SET state = %(state)s::campaign_state,
+                   started_at = CASE WHEN %(state)s = 'running'
+                                     THEN coalesce(started_at, %(now)s) ELSE started_at END,
+                   ended_at = CASE WHEN %(state)s IN ('completed', 'stopped', 'cancelled', 'expired')
+                                   THEN %(now)s ELSE ended_at END,
+                   recipients = CASE WHEN %(state)s = 'running' AND recipients IS NULL
+                       THEN (SELECT count(*) FROM member m
+                              WHERE m.list_id = c.list_id AND m.deleted_at IS NULL)
+                       ELSE recipients END,
+                   last_member_id = CASE WHEN %(state)s = 'running' AND last_member_id IS NULL
+                       THEN (SELECT coalesce(max(id), 0) FROM member m WHERE m.list_id = c.list_id)
+                       ELSE last_member_id END
+             WHERE id = %(id)s AND state = ANY (%(expected)s::campaign_state[])
+            """,
+            {"state": state, "now": now, "id": campaign_id, "expected": list(expected)},
+        ).rowcount
+        == 1
+    )
+
+
+def waiting_in_feed(tx: Tx, campaign_id: int) -> int:
+    """About how many message rows of a campaign wait to be launched."""
+    row = tx.execute(
+        # feed has some ten rows
+        "SELECT coalesce(sum(last_id - next_id + 1), 0)::bigint FROM feed WHERE campaign_id = %s",
+        (campaign_id,),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def feed_chunk(tx: Tx, campaign_id: int, now: datetime) -> int:
+    """Makes the next members of a campaign message rows; answers how many (0: all are).
+
+    A member that was deleted since the start becomes a skipped message, so that the report says so.
+    """
+    row = tx.execute(
+        # member_pkey for the range, in its order; the insert fills one partition from the end
+        """
+        WITH c AS (
+            SELECT id, application_id, list_id, sender, fed_member_id, last_member_id, started_at
+              FROM campaign WHERE id = %(campaign)s AND fed_member_id < last_member_id
+               FOR NO KEY UPDATE),
+        chunk AS MATERIALIZED (
+            SELECT m.id, m.mobile, m.params, m.deleted_at IS NOT NULL AS deleted
+              FROM c JOIN member m ON m.list_id = c.list_id
+             WHERE m.id > c.fed_member_id AND m.id <= c.last_member_id
+               AND (m.deleted_at IS NULL OR m.deleted_at >= c.started_at)
+             ORDER BY m.id LIMIT %(chunk)s),
+        made AS (
+            INSERT INTO message (id, campaign_id, application_id, class, state, state_at,
+                                 created_at, mobile, sender, reason, params)
+            SELECT next_id(), c.id, c.application_id, 2,
+                   CASE WHEN k.deleted THEN 'skipped' ELSE 'queued' END::message_state,
+                   %(now)s, %(now)s, k.mobile, c.sender,
+                   CASE WHEN k.deleted THEN 'deleted from the list' END,
+                   nullif(k.params, '{}')
+              FROM c CROSS JOIN chunk k ORDER BY k.id
+            RETURNING id, state),
+        counted AS (
+            SELECT count(*)::int AS n, min(id) AS first, max(id) AS last,
+                   count(*) FILTER (WHERE state = 'skipped')::int AS skipped FROM made),
+        fed AS (
+            INSERT INTO feed (application_id, campaign_id, next_id, last_id)
+            SELECT c.application_id, c.id, counted.first, counted.last FROM c, counted
+             WHERE counted.n > 0),
+        tallied AS (
+            INSERT INTO tally (campaign_id, state, n)
+            SELECT c.id, t.state, t.n
+              FROM c, counted,
+                   LATERAL (VALUES ('queued'::message_state, counted.n - counted.skipped),
+                                   ('skipped', counted.skipped)) AS t (state, n)
+             WHERE t.n > 0)
+        SELECT counted.n, (SELECT max(id) FROM chunk), c.last_member_id FROM c, counted
+        """,
+        {"campaign": campaign_id, "chunk": CHUNK, "now": now},
+    ).fetchone()
+    if row is None:
+        return 0
+    n, last, last_member_id = row
+    # A short chunk was the last one; `recipients` follows what was really found.
+    over = n < CHUNK
+    tx.execute(
+        # campaign_pkey
+        """
+        UPDATE campaign
+           SET fed = fed + %(n)s,
+               fed_member_id = %(upto)s,
+               recipients = CASE WHEN %(over)s THEN fed + %(n)s ELSE recipients END
+         WHERE id = %(campaign)s
+        """,
+        {
+            "n": n,
+            "upto": last_member_id if over else last,
+            "over": over,
+            "campaign": campaign_id,
+        },
+    )
+    return int(n)
+
+
+def compact_tally(tx: Tx) -> None:
+    """Adds up the rows of each count. Differences that are inserted meanwhile stay beside it."""
+    tx.execute(
+        # tally is small: some rows a campaign and turn, added up every few seconds
+        """
+        WITH grown AS (SELECT campaign_id FROM tally GROUP BY 1 HAVING count(*) > 20),
+        old AS (
+            DELETE FROM tally WHERE campaign_id IN (SELECT campaign_id FROM grown)
+            RETURNING campaign_id, state, n)
+        INSERT INTO tally (campaign_id, state, n)
+        SELECT campaign_id, state, sum(n) FROM old GROUP BY 1, 2 HAVING sum(n) <> 0
+        """
+    )
+
+
+def depths(tx: Tx) -> list[tuple[str, int]]:
+    """How many messages wait in each application, about, without reading messages."""
+    return tx.execute(
+        # campaign_open, feed, due: all small
+        """
+        SELECT a.name,
+               (coalesce((SELECT sum(f.last_id - f.next_id + 1) FROM feed f
+                           WHERE f.application_id = a.id), 0)
+              + coalesce((SELECT sum(c.recipients - c.fed) FROM campaign c
+                           WHERE c.application_id = a.id AND c.recipients IS NOT NULL
+                             AND c.state IN ('waiting', 'running', 'paused')), 0))::bigint
+          FROM application a ORDER BY a.name
+        """
+    ).fetchall()
