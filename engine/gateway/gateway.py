@@ -12,6 +12,7 @@ What happens at each failure:
 * Another process took the node's epoch (`Fenced`): the engine stops at once.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -63,6 +64,7 @@ class Gateway:
     _number: int = 0
     _more: bool = True
     _wake: trio.Event = field(default_factory=trio.Event)
+    _ended: trio.Event = field(default_factory=trio.Event)
     _slots: trio.Semaphore = field(default_factory=lambda: trio.Semaphore(TURNS_IN_FLIGHT))
     _open_turns: dict[int, int] = field(default_factory=dict)
     _settled_turns: list[int] = field(default_factory=list)
@@ -118,11 +120,9 @@ class Gateway:
 
     async def drained(self) -> None:
         """Waits until nothing is on the wire and no outcome unsettled."""
-        while self._slots.value < TURNS_IN_FLIGHT or any(
-            bind.answers or (bind.session is not None and bind.session.outstanding)
-            for bind in self.binds
-        ):
-            await trio.sleep(0.02)
+        while self._open_turns or self._slots.value < TURNS_IN_FLIGHT or self._has_work():
+            self._ended = trio.Event()
+            await self._ended.wait()
 
     async def _something_to_do(self) -> None:
         while not self._has_work():
@@ -210,6 +210,7 @@ class Gateway:
         finally:
             self._slots.release()
             self._wake.set()
+            self._ended.set()
 
     async def _commit(self, work: Work) -> Done | None:
         """Runs the turn; None when it is certain that nothing of it was written."""
@@ -323,11 +324,9 @@ class Gateway:
         submits: Sequence[tuple[turn.Token, bytes]],
         answers: Sequence[tuple[int, int, int]],
     ) -> None:
-        try:
+        # A closed one's reader has ended or is about to, and gives what was outstanding as unknown.
+        with contextlib.suppress(SessionClosed):
             await session.send(submits=submits, answers=answers)
-        except SessionClosed:
-            # Its reader has ended or is about to, and gives what was outstanding as unknown.
-            pass
 
 
 def _by_session(
