@@ -7,6 +7,7 @@ Nothing is imported before it is needed: a noun's module is loaded when the noun
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     goes wrong is one line on stderr; `SIARAN_DEBUG=1` shows an unexpected error in full.
     """
     words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         _check_words(words)
         code = _root().main(args=words, prog_name="siaran", standalone_mode=False, obj={})
@@ -128,13 +132,15 @@ def _verdict(error: Exception) -> tuple[int, str]:
         where = getattr(getattr(error, "ctx", None), "command_path", "siaran")
         return error.exit_code, f"{error.format_message().rstrip('.')}; see `{where} --help`"
     from config.load import ConfigError
-    from engine.operations import Refused, Unreachable
+    from engine.operations import CommitUnknown, Refused, Unreachable
 
     match error:
         case ConfigError():
             return USAGE, str(error)
         case Unreachable():
             return UNREACHABLE, str(error)
+        case CommitUnknown():
+            return UNREACHABLE, f"{error}: it may be done or not; look before you repeat it"
         case Refused():
             return REFUSED, str(error)
         case _:

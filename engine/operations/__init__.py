@@ -13,6 +13,7 @@ from engine.domain.errors import Unreachable as Unreachable
 from engine.domain.suggest import did_you_mean
 from engine.operations.opening import open_database as open_database
 from engine.store import applications
+from engine.store.db import CommitUnknown as CommitUnknown
 from engine.store.db import Database as Database
 from engine.store.db import Tx as Tx
 
