@@ -35,7 +35,7 @@ from smpp.pdu import (
 )
 from smpp.traffic import (
     SubmitTemplate,
-    deliver_body,
+    deliver_back,
     deliver_responses,
     header_only,
     pack_header,
@@ -49,7 +49,7 @@ __all__ = [
     "PduError",
     "SubmitTemplate",
     "decode",
-    "deliver_body",
+    "deliver_back",
     "deliver_responses",
     "encode",
     "header_only",

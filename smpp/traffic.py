@@ -131,26 +131,28 @@ class SubmitTemplate:
         return tail
 
 
-def deliver_body(
-    source: Address,
-    destination: Address,
+def deliver_back(
+    submit: ShortMessage,
     *,
     esm_class: int = 0,
     data_coding: int = 0,
     short_message: bytes = b"",
     tlvs: bytes = b"",
 ) -> bytes:
-    """A deliver_sm without its header, for an SMSC: a receipt or what a subscriber wrote."""
+    """A deliver_sm from where `submit` went to where it came from, without its header.
+
+    An SMSC's side: a receipt, or what the subscriber wrote back.
+    """
     size = len(short_message)
     if size > SHORT_MESSAGE_MAX:
         raise _too_long(size)
     return b"\0%c%c%b\0%c%c%b\0%c\0\0\0\0\0\0%c\0%c%b%b" % (
-        source.ton,
-        source.npi,
-        source.value.encode("latin-1"),
-        destination.ton,
-        destination.npi,
-        destination.value.encode("latin-1"),
+        submit.dest_ton,
+        submit.dest_npi,
+        submit.destination.encode("latin-1"),
+        submit.source_ton,
+        submit.source_npi,
+        submit.source.encode("latin-1"),
         octet("esm_class", esm_class),
         octet("data_coding", data_coding),
         size,
