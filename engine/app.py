@@ -8,7 +8,7 @@ import fcntl
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from engine.dispatch import Dispatch
 from engine.domain.errors import Refused
 from engine.gateway import binds as binding
 from engine.gateway import turn
-from engine.gateway.binds import Arrived, Bind
+from engine.gateway.binds import Arrived
 from engine.gateway.gateway import Gateway
 from engine.metrics import Metrics
 from engine.store import nodes as store_nodes
 from engine.store.db import Database
+from engine.store.embedded import default_home
 
 # Of the 10 s in which an engine must be gone, so many are for answers that are still out.
 DRAIN_S = 8.0
@@ -36,16 +37,11 @@ MO_WAITING = 64
 MOST_SEGMENTS = 10
 
 
-async def run(
-    settings: Settings,
-    db: Database,
-    home: Path,
-    *,
-    started: Callable[[list[Bind]], None] | None = None,
-) -> None:
+async def run(settings: Settings, db: Database) -> None:
     """Runs the engine until it is told to end. Raises Refused when the node is running already."""
+    log.start()
     metrics = Metrics()
-    with only_one(home, settings.node.name):
+    with only_one(default_home(), settings.node.name):
         now = clock.utc_now()
         await db.transact(store_nodes.housekeep, now)
         start = await db.transact(store_nodes.start, settings.node.name, now)
@@ -91,8 +87,6 @@ async def run(
                 for bind in gateway.binds:
                     nursery.start_soon(binding.keep, bind, gateway, metrics, random.Random())
                 log.info("http.listening", addresses=addresses)
-                if started is not None:
-                    started(gateway.binds)
                 async for number in signals:
                     log.info("engine.draining", signal=signal.Signals(number).name)
                     break
