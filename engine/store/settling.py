@@ -238,7 +238,14 @@ def receive_bad(
             RETURNING campaign_id, old.state AS was, new.state AS became)
         {_COUNTED}
         """,
-        {"attempt": attempt, "bit": bit, "state": state, "reason": reason, "now": now, "ids": ints(ids)},
+        {
+            "attempt": attempt,
+            "bit": bit,
+            "state": state,
+            "reason": reason,
+            "now": now,
+            "ids": ints(ids),
+        },
     ).fetchall()
 
 
@@ -328,8 +335,6 @@ def joinable_parked(tx: Tx, since_id: int, now: datetime) -> list[Parked]:
 
 def oldest_id(tx: Tx, now: datetime) -> int:
     """The first id of the days in which a receipt's message may lie."""
-    row = tx.execute(
-        "SELECT first_id(day_of(%s) - %s)", (now, SUBMISSION_DAYS)
-    ).fetchone()
+    row = tx.execute("SELECT first_id(day_of(%s) - %s)", (now, SUBMISSION_DAYS)).fetchone()
     assert row is not None
     return int(row[0])
