@@ -1,0 +1,1 @@
+"""SQL and nothing but: every function takes a transaction first and never commits."""
