@@ -32,14 +32,10 @@ def import_progress() -> Iterator[Callable[[Progress], None]]:
 
         def report(now: Progress) -> None:
             rate = now.rows / max(bar.tasks[0].elapsed or 0.0, 0.001)
-            doing = "merging" if now.merging else "reading"
-            bar.update(
-                task,
-                description=doing,
-                completed=now.octets,
-                total=now.size,
-                rows=now.rows,
-                rate=rate,
-            )
+            if now.merging:
+                # Nobody knows how long it takes: about as long as the reading did, at most.
+                bar.update(task, description="merging", total=None, rows=now.rows)
+            else:
+                bar.update(task, completed=now.octets, total=now.size, rows=now.rows, rate=rate)
 
         yield report

@@ -126,8 +126,12 @@ def _print_rich(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) ->
 
     table = Table(box=SIMPLE_HEAD)
     for column in columns:
-        numeric = all(isinstance(r[column], int | float | None) for r in records)
-        table.add_column(_title(column), justify="right" if numeric else "left")
+        values = [record[column] for record in records if record[column] is not None]
+        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+        times = bool(values) and all(isinstance(value, datetime) for value in values)
+        table.add_column(
+            _title(column), justify="right" if numeric else "left", no_wrap=numeric or times
+        )
     for record in records:
         table.add_row(*(Text(cell(record[column])) for column in columns))
     Console().print(table)
