@@ -1,0 +1,71 @@
+"""What a simulated SMSC received, a line of JSON for each submit_sm (R-5.12).
+
+    {"at": "2026-11-03T09:10:00.123456+00:00", "bind": "siaran", "source": "3774",
+     "destination": "64211234567", "data_coding": 0, "esm_class": 0, "text": "Halo",
+     "ref": null, "part": null, "total": null, "id": "702113"}
+
+`text` is the segment's own; `ref`, `part` and `total` are those of a concatenated message. `id`
+is null for what the SMSC did not take.
+"""
+
+import json
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from smpp import alphabet
+from smpp.pdu import Submit
+
+_UDHI: Final = 0x40
+_CONCATENATED_8: Final = 0x00
+_CONCATENATED_16: Final = 0x08
+
+
+class Part(NamedTuple):
+    """Where a segment stands in a concatenated message (3GPP 23.040 §9.2.3.24.1)."""
+
+    reference: int
+    part: int
+    total: int
+
+
+def read(submit: Submit) -> tuple[str, Part | None]:
+    """The text of a segment, and its place when it is one of several. Never raises."""
+    octets, part = submit.octets, None
+    if submit.esm_class & _UDHI and octets:
+        end = 1 + octets[0]
+        part = _part(octets[1:end])
+        octets = octets[end:]
+    return alphabet.decode(octets, submit.data_coding), part
+
+
+def line(submit: Submit, *, bind: str, message_id: str | None, at: datetime) -> str:
+    """The line of one submit_sm, with its newline."""
+    text, part = read(submit)
+    record = {
+        "at": at.isoformat(),
+        "bind": bind,
+        "source": submit.source,
+        "destination": submit.destination,
+        "data_coding": submit.data_coding,
+        "esm_class": submit.esm_class,
+        "text": text,
+        "ref": part and part.reference,
+        "part": part and part.part,
+        "total": part and part.total,
+        "id": message_id,
+    }
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _part(header: bytes) -> Part | None:
+    """The concatenation element of a user data header; others are skipped."""
+    at = 0
+    while at + 2 <= len(header):
+        kind, size = header[at], header[at + 1]
+        value = header[at + 2 : at + 2 + size]
+        if kind == _CONCATENATED_8 and len(value) == 3:
+            return Part(value[0], value[2], value[1])
+        if kind == _CONCATENATED_16 and len(value) == 4:
+            return Part(value[0] << 8 | value[1], value[3], value[2])
+        at += 2 + size
+    return None

@@ -1,0 +1,87 @@
+"""What simulated subscribers write back: rules, read from a file (R-5.12).
+
+A TOML file has a `[[reply]]` table for each rule, a JSONL file an object a line:
+
+    [[reply]]
+    pattern = "(?i)yes or no"   # a regular expression, searched in each segment received
+    share = 0.1                 # of the messages that match; 1 when left out
+    delay_ms = 500              # 0 when left out
+    text = "YES"
+
+The first rule whose pattern is found is the one that counts.
+"""
+
+import json
+import random
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+
+class RulesError(Exception):
+    """The file of rules can't be used; the text says where and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """To a text in which `pattern` is found, a share of the subscribers write `text`."""
+
+    pattern: re.Pattern[str]
+    text: str
+    share: float = 1.0
+    delay_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share is {self.share:g}; it must be 0 to 1")
+        if self.delay_ms < 0:
+            raise ValueError(f"delay_ms is {self.delay_ms:g}; it can't be negative")
+
+
+def choose(rules: Sequence[Rule], text: str, rng: random.Random) -> Rule | None:
+    """The rule that answers `text`, or None."""
+    for rule in rules:
+        if rule.pattern.search(text):
+            return rule if rng.random() < rule.share else None
+    return None
+
+
+def read_rules(path: Path) -> tuple[Rule, ...]:
+    """The rules of a TOML or JSONL file; `RulesError` names the file, the rule and the fault."""
+    try:
+        content = path.read_text("utf-8")
+        if path.suffix == ".toml":
+            tables = tomllib.loads(content).get("reply", [])
+        else:
+            tables = [json.loads(line) for line in content.splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise RulesError(f"{path}: {error}") from error
+    if not isinstance(tables, list):
+        raise RulesError(f"{path}: reply must be a list of tables, [[reply]]")
+    return tuple(_rule(path, number, table) for number, table in enumerate(tables, 1))
+
+
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "pattern": str,
+    "text": str,
+    "share": (int, float),
+    "delay_ms": (int, float),
+}
+
+
+def _rule(path: Path, number: int, table: Any) -> Rule:
+    where = f"{path}: reply {number}"
+    if not isinstance(table, dict) or not {"pattern", "text"} <= table.keys():
+        raise RulesError(f"{where}: a rule needs pattern and text")
+    for key, value in table.items():
+        if key not in _TYPES:
+            raise RulesError(f"{where}: unknown key {key!r}; known are {', '.join(_TYPES)}")
+        if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+            raise RulesError(f"{where}: {key} has a value of the wrong type: {value!r}")
+    try:
+        return Rule(**table | {"pattern": re.compile(table["pattern"])})
+    except (ValueError, re.error) as error:
+        raise RulesError(f"{where}: {error}") from None
