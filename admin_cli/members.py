@@ -36,7 +36,7 @@ def add(
     list_name: _List,
     mobile: Annotated[str, typer.Argument(metavar="MOBILE", help="+64211234567")],
     params: Annotated[
-        list[str] | None, typer.Argument(metavar="[PARAM]...", help="up to 6, for %%1%% to %%6%%")
+        list[str] | None, typer.Argument(metavar="PARAM", help="up to 6, for %%1%% to %%6%%")
     ] = None,
     keep_opted_out: Annotated[
         bool, typer.Option("--keep-opted-out", help="as a member that nothing is sent to")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,8 +213,45 @@ def test_an_import_that_dies_on_its_way_leaves_nothing(
     with pytest.raises(Killed):
         importing.import_file(database, actor, Upload(list="L", file=path, create=True), die)
     assert siaran("list", "ls", "--json").json == []
-    left: Any = database.run(lambda tx: tx.execute("SELECT count(*) FROM import_row").fetchone())
+    left: Any = database.run(
+        lambda tx: tx.execute(
+            "SELECT count(*) FROM import_row WHERE mobile LIKE '+6421103%'"
+        ).fetchone()
+    )
     assert left == (0,)
+
+
+HALFWAY = """
+import sys
+from pathlib import Path
+from config.settings import Settings
+from engine.operations import Actor, importing, open_database
+def wait(progress):
+    print("staged", flush=True)
+    sys.stdin.read()
+with open_database(Settings()) as database:
+    actor = Actor(application=sys.argv[1], by="anna")
+    upload = importing.Upload(list="L", file=Path(sys.argv[2]), create=True)
+    importing.import_file(database, actor, upload, wait)
+"""
+
+
+def test_an_import_that_is_killed_leaves_nothing_in_the_list(
+    actor: Actor, file: Callable[..., Path], siaran: Siaran
+) -> None:
+    """R-1.6: kill -9 when rows are staged; the next import of the file is as if it were the first."""
+    path = file("+64211234567")
+    with subprocess.Popen(
+        [sys.executable, "-c", HALFWAY, actor.application, str(path)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"staged\n"
+        process.kill()
+    assert siaran("list", "ls", "--json").json == []
+    assert siaran("list", "import", "L", path, "--create", "--json").json["imported"] == 1
 
 
 def test_what_a_killed_import_staged_is_cleared_away_after_a_day(
