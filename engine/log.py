@@ -8,21 +8,17 @@ import logging
 import os
 import re
 
+from engine import clock
+
 _logger = logging.getLogger("siaran")
 _MOBILE = re.compile(r"\+?\d{7,15}")
 
 
 def start(level: int = logging.INFO) -> None:
-    """Sends log lines to standard error, with the time."""
+    """Sends log lines to standard error, each with its time (UTC) and level."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    )
-    import time
-
-    assert handler.formatter is not None
-    handler.formatter.converter = time.gmtime
-    _logger.addHandler(handler)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    _logger.handlers = [handler]
     _logger.setLevel(level)
     _logger.propagate = False
 
@@ -43,7 +39,7 @@ def error(event: str, **fields: object) -> None:
 
 
 def _line(event: str, fields: dict[str, object]) -> str:
-    words = [event]
+    words = [f"{clock.utc_now():%Y-%m-%dT%H:%M:%S.%f}Z", event]
     for name, value in fields.items():
         text = value if isinstance(value, str) else json.dumps(value, default=str)
         if isinstance(value, str):

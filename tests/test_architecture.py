@@ -60,6 +60,7 @@ TABLE: Final = (
     Rule(of="smpp.codec", ours=("smpp",), others=("smpplib",), never=(*IMPURE, *SHELLS)),
     *(Rule(of=shell, ours=("smpp",), others=("trio",)) for shell in SHELLS),
     Rule(of="engine.clock"),
+    Rule(of="engine.log", ours=("engine.clock",)),
     Rule(of="engine.metrics", others=("prometheus_client",)),
     Rule(
         of="engine.domain",
