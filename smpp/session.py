@@ -146,6 +146,11 @@ class Session:
         self._ready += self.connection.answer_bind(status, system_id, trio.current_time())
         await self._flush()
 
+    async def answer(self, sequence: int, pdu: QuerySmResp | CancelSmResp) -> None:
+        """As SMSC: answer a `Requested`."""
+        self.connection.answer(sequence, pdu)
+        await self._flush()
+
     async def write(self, octets: bytes) -> None:
         """Write octets that the connection made (an SMSC's answers). May raise as `send` does."""
         await self._write(lambda: octets, needs_bind=False)
