@@ -17,11 +17,11 @@ import trio
 from config.settings import Settings
 from engine import clock, inbound, log, nodes
 from engine.api import server
+from engine.arrived import Arrived
 from engine.dispatch import Dispatch
 from engine.domain.errors import Refused
 from engine.gateway import binds as binding
 from engine.gateway import turn
-from engine.gateway.binds import Arrived
 from engine.gateway.gateway import Gateway
 from engine.metrics import Metrics
 from engine.store import nodes as store_nodes

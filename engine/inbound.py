@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import trio
 
 from engine import clock
+from engine.arrived import Arrived
 from engine.domain import numbers
 from engine.domain.errors import Unreachable
-from engine.gateway.binds import Arrived
 from engine.metrics import Metrics
 from engine.store import inbox, nodes
 from engine.store.db import CommitUnknown, Database, Tx
@@ -92,17 +92,16 @@ def _store(
 
 def read(arrived: Arrived, message: ShortMessage) -> Mo:
     """An MO as it is stored."""
-    carrier = arrived.bind.carrier
     octets = message.octets
     body = octets
     if message.esm_class & 0x40 and octets:
         body = octets[octets[0] + 1 :]
     return Mo(
-        carrier_id=arrived.bind.carrier_id,
+        carrier_id=arrived.carrier_id,
         session_id=arrived.session_id,
         mobile=_international(message.source),
         destination=message.destination.removeprefix("+"),
-        content=alphabet.decode(body, message.data_coding, carrier.alphabet.value),
+        content=alphabet.decode(body, message.data_coding, arrived.alphabet),
         data_coding=message.data_coding,
         digest=digest(message),
     )

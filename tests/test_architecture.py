@@ -61,6 +61,7 @@ TABLE: Final = (
     *(Rule(of=shell, ours=("smpp",), others=("trio",)) for shell in SHELLS),
     Rule(of="engine.clock"),
     Rule(of="engine.log", ours=("engine.clock",)),
+    Rule(of="engine.arrived", ours=("smpp",)),
     Rule(of="engine.metrics", others=("prometheus_client",)),
     Rule(
         of="engine.domain",

@@ -20,6 +20,7 @@ import trio
 
 from config.settings import BindMode, Carrier
 from engine import log
+from engine.arrived import Arrived
 from engine.gateway.turn import Answer, Partial, Received, Token
 from engine.metrics import Metrics
 from smpp import events, receipt, transport
@@ -48,16 +49,6 @@ class BindState(StrEnum):
     WAITING = "waiting"
     REFUSED = "refused"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """MO that one read brought, and the session that must answer them."""
-
-    bind: "Bind"
-    session: Session
-    session_id: int
-    messages: Sequence[ShortMessage]
 
 
 class Owner(Protocol):
@@ -245,7 +236,13 @@ async def _deliver(
             bind.receipts.append((received, session, (item.command, item.sequence)))
     if messages:
         await owner.arrived(
-            Arrived(bind=bind, session=session, session_id=bind.session_id, messages=messages)
+            Arrived(
+                carrier_id=bind.carrier_id,
+                alphabet=bind.carrier.alphabet,
+                session=session,
+                session_id=bind.session_id,
+                messages=messages,
+            )
         )
 
 

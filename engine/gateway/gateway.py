@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 import trio
 
 from engine import log
+from engine.arrived import Arrived
 from engine.domain.errors import Unreachable
 from engine.gateway import turn
-from engine.gateway.binds import Arrived, Bind
+from engine.gateway.binds import Bind
 from engine.gateway.turn import Answer, Done, Received, Slots, Work
 from engine.metrics import Metrics
 from engine.store import nodes
