@@ -65,7 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One command as it is documented: `name` is what is typed after `siaran`."""
+    """One command as it is documented: `name` is what is typed after `siaran`.
+
+    `arguments` as the help names them, `options` with both forms of a switch; of these,
+    `--config --app --as --json --yes` belong to every command.
+    """
 
     name: str
     help: str
@@ -84,9 +88,14 @@ def commands() -> Iterator[Entry]:
                 name=f"{word} {name}".strip(),
                 help=leaf.help or "",
                 examples=leaf.epilog or "",
-                arguments=tuple(p.name for p in leaf.params if p.param_type_name == "argument"),
+                arguments=tuple(
+                    str(p.metavar) for p in leaf.params if p.param_type_name == "argument"
+                ),
                 options=tuple(
-                    o for p in leaf.params if p.param_type_name == "option" for o in p.opts
+                    option
+                    for p in leaf.params
+                    if p.param_type_name == "option"
+                    for option in (*p.opts, *p.secondary_opts)
                 ),
             )
 
