@@ -24,6 +24,7 @@ from engine.gateway import binds as binding
 from engine.gateway import turn
 from engine.gateway.gateway import Gateway
 from engine.metrics import Metrics
+from engine.store import listening
 from engine.store import nodes as store_nodes
 from engine.store.db import Database
 from engine.store.embedded import default_home
@@ -81,7 +82,9 @@ async def run(settings: Settings, db: Database) -> None:
                 nursery.start_soon(nodes.keep_lease, db, start.node_id, start.epoch)
                 nursery.start_soon(nodes.sweep, db, turn.sweep, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
-                nursery.start_soon(Dispatch(db=db, metrics=metrics, fed=gateway.look).run)
+                dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
+                nursery.start_soon(dispatch.run)
+                nursery.start_soon(listening.listen, db.url, dispatch.look)
                 nursery.start_soon(mo.run)
                 nursery.start_soon(gateway.run)
                 for bind in gateway.binds:

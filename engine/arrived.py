@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smpp.alphabet import Alphabet
 from smpp.pdu import ShortMessage
 from smpp.session import Session
 
@@ -12,7 +13,7 @@ class Arrived:
     """MO that one read brought, and the session that must answer them."""
 
     carrier_id: int
-    alphabet: str
+    alphabet: Alphabet
     """What data_coding 0 means at this carrier."""
     session: Session
     session_id: int

