@@ -5,13 +5,14 @@ slow, to refuse, to throttle and to drop connections; `smsc` decides all that. W
 answered when a connection fell is sent again on the next bind of that system_id.
 
     async with trio.open_nursery() as nursery:
-        port = await nursery.start(serve, Options(port=0, receipt_after_ms=5))
+        port = await nursery.start(partial(serve, Options(port=0), utc_now=clock.utc_now))
 """
 
 import math
 from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, TextIO
 
 import trio
@@ -44,11 +45,13 @@ _AGAIN: Final = frozenset({status.TEMPORARY, status.QUEUE_FULL, status.THROTTLED
 async def serve(
     options: Options,
     *,
+    utc_now: Callable[[], datetime],
     counters: Counters | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Be that SMSC until cancelled; the started value is the bound port. `counters` are kept up.
 
+    `utc_now` is the wall clock, for the dates in receipts and record.
     Raises `OSError` when the port can't be had or the record can't be written.
     """
     with ExitStack() as stack:
@@ -56,15 +59,16 @@ async def serve(
         if options.record is not None:
             record = stack.enter_context(options.record.open("a", encoding="utf-8"))
         smsc = Smsc(options, Counters() if counters is None else counters)
-        server = _Server(smsc, record)
+        server = _Server(smsc, record, utc_now)
         await transport.serve(server.talk, options.host, options.port, task_status=task_status)
 
 
 class _Server:
     """All connections to the one SMSC."""
 
-    def __init__(self, smsc: Smsc, record: TextIO | None) -> None:
+    def __init__(self, smsc: Smsc, record: TextIO | None, utc_now: Callable[[], datetime]) -> None:
         self.smsc = smsc
+        self.utc_now = utc_now
         self._record = record
 
     async def talk(self, stream: trio.abc.Stream) -> None:
@@ -113,6 +117,7 @@ class _Link:
 
     def __init__(self, server: _Server, session: Session, system_id: str) -> None:
         self._record = server.record
+        self._utc_now = server.utc_now
         self._smsc = server.smsc
         self._session = session
         self._system_id = system_id
@@ -178,7 +183,7 @@ class _Link:
             drop = options.drop_every is not None and counters.submits % options.drop_every == 0
             if drop:
                 break
-        at = datetime.now(UTC)
+        at = self._utc_now()
         self._record(lines, self._system_id, at)
         answer_at = now + options.latency_ms / 1000
         self._account.owe(
