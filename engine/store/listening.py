@@ -6,6 +6,7 @@ psycopg's asynchronous connection knows only asyncio, which runs here as a guest
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import trio
@@ -35,9 +36,8 @@ async def listen(url: str, heard: Callable[[], None]) -> None:
 
 
 async def _listen(url: str, heard: Callable[[], None]) -> None:
-    connection = await psycopg.AsyncConnection.connect(
-        url, autocommit=True, application_name="siaran-listen", **CONNECTING
-    )
+    parameters: dict[str, Any] = {**CONNECTING, "application_name": "siaran-listen"}
+    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **parameters)
     async with connection:
         await connection.execute(f"LISTEN {CHANNEL}")
         heard()
