@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from engine.operations import Database
 from engine.store import embedded
 from tests.desk.conftest import Siaran
 
 
 @pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Path]:
+def server(
+    postgres_url: str, superuser: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> Iterator[Path]:
     """A configuration that names an empty database of a server, by URL."""
-    name = "empty"
-    with psycopg.connect(database.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
-        url = database.url.replace("/siaran?", f"/{name}?")
-        file = tmp_path / "siaran.toml"
-        file.write_text(f'[database]\nurl = "{url}"\n')
-        yield file
-        connection.execute(f"DROP DATABASE {name} (FORCE)")
+    name = f"empty_{uuid.uuid4().hex}"
+    new = sql.Identifier(name)
+    superuser.execute(sql.SQL("CREATE DATABASE {} OWNER siaran").format(new))
+    file = tmp_path / "siaran.toml"
+    url = f"postgresql://siaran@/{name}?{postgres_url.partition('?')[2]}"
+    file.write_text(f'[database]\nurl = "{url}"\n')
+    yield file
+    superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(new))
+
+
+@pytest.fixture
+def new_home(siaran: Siaran, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """No configuration, and a home of the embedded database where nothing is yet."""
+    path = Path(tempfile.mkdtemp(prefix="siaran-desk-"))
+    path.chmod(0o755)  # run as root, the server is another user
+    monkeypatch.setenv("SIARAN_HOME", str(path))
+    monkeypatch.delenv("SIARAN_CONFIG")
+    monkeypatch.delenv("SIARAN_APP")
+    yield path
+    embedded.stop(path)
+    shutil.rmtree(path)
 
 
 def test_a_server_is_migrated_when_somebody_says_so(siaran: Siaran, server: Path) -> None:
@@ -50,24 +66,16 @@ def test_a_server_by_url_is_not_stopped(siaran: Siaran, server: Path) -> None:
     assert "database.url" in answer.err
 
 
-def test_the_embedded_one_is_ready_at_once_and_says_where_it_is(siaran: Siaran, home: Path) -> None:
+def test_the_embedded_one_is_ready_at_once_and_says_where_it_is(
+    siaran: Siaran, new_home: Path
+) -> None:
     """With no configuration at all everything works: the schema is made on first use."""
-    assert siaran("list", "ls").code == 0
+    assert siaran("list", "create", "L").code == 0
     status = siaran("db", "status", "--json").json
     assert (status["kind"], status["running"], status["pending"]) == ("embedded", True, [])
-    assert status["data_dir"].startswith(str(home))
+    assert status["data_dir"].startswith(str(new_home))
     assert status["server_version"].startswith("18")
     assert status["size_bytes"] > 0
-
-
-@pytest.fixture
-def new_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="siaran-desk-"))
-    path.chmod(0o755)
-    monkeypatch.setenv("SIARAN_HOME", str(path))
-    yield path
-    embedded.stop(path)
-    shutil.rmtree(path)
 
 
 def test_status_and_stop_start_nothing(siaran: Siaran, new_home: Path) -> None:

@@ -196,6 +196,21 @@ def test_what_comes_with_an_import_is_done_with_it_or_not_at_all(
     assert siaran("list", "show", "L", "--json").json["id"] == list_id
 
 
+def test_a_large_file_comes_in_chunks_and_again_with_new_params(
+    siaran: Siaran, file: Callable[..., Path]
+) -> None:
+    """R-1.12: more rows than a chunk. When the merge went through the file once for each member,
+    as it was once planned with fresh tables, this took minutes."""
+    numbers = range(1_000_000, 1_030_000)
+    first = file(*(f"+6421{number},Anna" for number in numbers), name="first.csv")
+    again = file(*(f"+6421{number},Anna,{number}" for number in numbers), name="again.csv")
+    assert siaran("list", "import", "L", first, "--create", "--json").json["imported"] == 30_000
+    report = siaran("list", "import", "L", again, "--json").json
+    assert (report["already_there"], report["updated"]) == (30_000, 30_000)
+    found = siaran("member", "search", "L", "--mobile", "+64211029999", "--json").json
+    assert found[0]["params"] == ["Anna", "1029999"]
+
+
 class Killed(BaseException):
     """Stands for whatever ends an import on its way."""
 
@@ -222,14 +237,14 @@ def test_an_import_that_dies_on_its_way_leaves_nothing(
 
 
 HALFWAY = """
-import sys
+import os, sys
 from pathlib import Path
-from config.settings import Settings
+from config.load import load
 from engine.operations import Actor, importing, open_database
 def wait(progress):
     print("staged", flush=True)
     sys.stdin.read()
-with open_database(Settings()) as database:
+with open_database(load(Path(os.environ["SIARAN_CONFIG"]), {})) as database:
     actor = Actor(application=sys.argv[1], by="anna")
     upload = importing.Upload(list="L", file=Path(sys.argv[2]), create=True)
     importing.import_file(database, actor, upload, wait)
