@@ -99,7 +99,7 @@ def database_url(
     name = f"test_{uuid.uuid4().hex}"
     new = sql.Identifier(name)
     superuser.execute(
-        sql.SQL("CREATE DATABASE {} OWNER siaran TEMPLATE {} STRATEGY wal_log").format(
+        sql.SQL("CREATE DATABASE {} OWNER siaran TEMPLATE {}").format(
             new, sql.Identifier(_template)
         )
     )

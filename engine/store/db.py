@@ -153,6 +153,8 @@ class Database:
         """
         with self._seats:
             for attempt in range(TRIES):
+                if attempt > 0:
+                    time.sleep(retry_pause_s(attempt, random.random()))
                 try:
                     return self._attempt(lambda tx: fn(tx, *args, **kwargs))
                 except (
@@ -160,7 +162,6 @@ class Database:
                     psycopg.errors.DeadlockDetected,
                 ) as error:
                     conflict = error
-                time.sleep(retry_pause_s(attempt, random.random()))
         raise Unreachable(
             f"{self.describe()}: {TRIES} attempts at one transaction met others that change the"
             " same rows; try again, and look for what holds them (pg_stat_activity)"
@@ -301,12 +302,12 @@ class Database:
 
 
 def retry_pause_s(attempt: int, chance: float) -> float:
-    """Seconds to wait after the conflict number `attempt` (from 0); `chance` is in [0, 1).
+    """Seconds to wait after the conflict number `attempt` (from 1); `chance` is in [0, 1).
 
     Doubles from 5 ms to 320 ms, and is spread over half of that, so that two that met once don't
     meet again.
     """
-    return min(0.005 * 2.0**attempt, 0.32) * (0.5 + chance / 2)
+    return min(0.005 * 2.0 ** (attempt - 1), 0.32) * (0.5 + chance / 2)
 
 
 def _parameters(url: str, application_name: str) -> dict[str, Any]:

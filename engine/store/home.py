@@ -88,8 +88,8 @@ class Home:
         """
         name = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         if os.geteuid() == 0 and os.access("/run", os.W_OK):
-            return Path(f"/run/siaran-{name}")
-        return Path(f"/tmp/siaran-{os.geteuid()}-{name}")
+            return Path("/run") / f"siaran-{name}"
+        return Path("/tmp") / f"siaran-{os.geteuid()}-{name}"
 
     @property
     def url(self) -> str:
