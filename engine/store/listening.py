@@ -2,7 +2,9 @@
 
 It only wakes: whoever is woken looks at the tables, and looks once a second without it. NOTIFY takes
 a lock of the whole database at its COMMIT, so it is said by people's commands and never in turns.
-psycopg's asynchronous connection knows only asyncio, which runs here as a guest of trio.
+
+The connection is an ordinary one whose socket trio waits for. (psycopg's asynchronous connections
+know only asyncio, and when psycopg was imported first they don't see a loop that is trio's guest.)
 """
 
 from collections.abc import Callable
@@ -10,7 +12,6 @@ from typing import Any
 
 import psycopg
 import trio
-import trio_asyncio
 
 from engine.store.db import CONNECTING, Tx
 
@@ -26,20 +27,24 @@ def wake(tx: Tx) -> None:
 
 async def listen(url: str, heard: Callable[[], None]) -> None:
     """Calls `heard` at each notification, and after each loss of the connection, until cancelled."""
-    async with trio_asyncio.open_loop():
-        while True:
-            try:
-                await trio_asyncio.aio_as_trio(_listen)(url, heard)
-            except psycopg.Error:
-                # The gateway says in the log that the database is away; here it is asked again.
-                await trio.sleep(AGAIN_S)
+    while True:
+        try:
+            connection = await trio.to_thread.run_sync(_connect, url)
+            with connection:
+                heard()
+                while True:
+                    await trio.lowlevel.wait_readable(connection.fileno())
+                    connection.pgconn.consume_input()
+                    while connection.pgconn.notifies() is not None:
+                        heard()
+        except psycopg.Error:
+            # The gateway says in the log that the database is away; here it is asked again.
+            await trio.sleep(AGAIN_S)
 
 
-async def _listen(url: str, heard: Callable[[], None]) -> None:
+def _connect(url: str) -> psycopg.Connection[Any]:
+    """A connection that listens. Seconds at most: `CONNECTING` has the time-outs."""
     parameters: dict[str, Any] = {**CONNECTING, "application_name": "siaran-listen"}
-    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **parameters)
-    async with connection:
-        await connection.execute(f"LISTEN {CHANNEL}")
-        heard()
-        async for _ in connection.notifies():
-            heard()
+    connection = psycopg.Connection.connect(url, autocommit=True, **parameters)
+    connection.execute(f"LISTEN {CHANNEL}")
+    return connection
