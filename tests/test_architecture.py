@@ -101,7 +101,7 @@ TABLE: Final = (
     Rule(of="admin_cli", ours=DESK, others=("typer", "rich")),
     *(
         Rule(of=f"admin_cli.{command}", ours=(*DESK, "engine.app", "smpp"), others=("typer", "rich", "trio"))
-        for command in ("demo", "run", "smsc", "trace")
+        for command in ("check", "demo", "run", "shell", "smsc", "trace")
     ),
 )  # fmt: skip
 

@@ -1,0 +1,238 @@
+"""`siaran smsc`: an SMSC to develop and demonstrate against, in the foreground (R-5.12)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import signal
+import sys
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import trio
+import typer
+
+from admin_cli import shell
+from admin_cli.desk import Desk, command, single
+from engine.clock import utc_now
+from engine.operations import Refused
+from smpp import status, subscribers
+from smpp.receipt import ReceiptState
+from smpp.simulator import Counters, Options, serve
+
+app = single("Run the SMSC simulator in the foreground.")
+
+_DEFAULT = Options()
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ReceiptForm(StrEnum):
+    """Where a receipt says what it is about."""
+
+    BOTH = "text+tlv"
+    TEXT = "text"
+    TLV = "tlv"
+
+
+@command(
+    app,
+    "smsc",
+    "siaran smsc",
+    "siaran smsc --port 2776 --latency-ms 20 --throttle-pct 5 --record received.jsonl",
+    "siaran smsc --replies replies.toml --receipt-after-ms 500",
+)
+def smsc(
+    desk: Desk,
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, metavar="N", help="0: one that is free"),
+    ] = _DEFAULT.port,
+    host: Annotated[
+        str, typer.Option("--host", metavar="H", help="the address to listen on")
+    ] = _DEFAULT.host,
+    system_id: Annotated[
+        str | None, typer.Option("--system-id", metavar="ID", help="who may bind; else anybody")
+    ] = None,
+    password_env: Annotated[
+        str | None,
+        typer.Option("--password-env", metavar="VAR", help="the variable with their password"),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="or the file with it"),
+    ] = None,
+    latency_ms: Annotated[
+        float, typer.Option("--latency-ms", min=0, metavar="MS", help="from submit to response")
+    ] = _DEFAULT.latency_ms,
+    receipt_after_ms: Annotated[
+        float,
+        typer.Option("--receipt-after-ms", min=0, metavar="MS", help="from response to receipt"),
+    ] = 0.0,
+    no_receipts: Annotated[bool, typer.Option("--no-receipts", help="send none at all")] = False,
+    receipt_state: Annotated[
+        ReceiptState, typer.Option("--receipt-state", help="what every receipt says")
+    ] = _DEFAULT.receipt_state,
+    receipt_form: Annotated[
+        ReceiptForm, typer.Option("--receipt-form", help="id and state in the text, in TLVs, both")
+    ] = ReceiptForm.BOTH,
+    error_pct: Annotated[
+        float,
+        typer.Option("--error-pct", min=0, max=100, metavar="P", help="so many submits refused"),
+    ] = _DEFAULT.error_pct,
+    error_status: Annotated[
+        str,
+        typer.Option("--error-status", metavar="S", help="with this: ESME_RINVDSTADR, 0x0B, 11"),
+    ] = status.info(_DEFAULT.error_status).name,
+    throttle_pct: Annotated[
+        float,
+        typer.Option("--throttle-pct", min=0, max=100, metavar="P", help="so many throttled"),
+    ] = _DEFAULT.throttle_pct,
+    drop_every: Annotated[
+        int | None,
+        typer.Option("--drop-every", min=1, metavar="N", help="cut the connection at each Nth"),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option("--window", min=1, metavar="N", help="throttle beyond N without response"),
+    ] = None,
+    deliver_window: Annotated[
+        int,
+        typer.Option("--deliver-window", min=1, metavar="N", help="deliveries without response"),
+    ] = _DEFAULT.deliver_window,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="FILE", help="add each submit to it, a JSON line each"),
+    ] = None,
+    replies: Annotated[
+        Path | None,
+        typer.Option("--replies", metavar="FILE", help="what subscribers write back (TOML, JSONL)"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="the same chances at each run")
+    ] = None,
+) -> None:
+    """Run the SMSC simulator until SIGTERM or Ctrl-C, and then say what it has seen and done.
+
+    It takes every bind and message, answers, and sends receipts; the options give it faults.
+    SIGUSR1 prints the counters at any time; with --json they are a line of JSON.
+
+    \b
+    A file for --replies has a table a rule; the first whose pattern is found in a message counts:
+      [[reply]]
+      pattern = "(?i)yes or no"   # a regular expression
+      text = "YES"
+      share = 0.1                 # of those who could answer; 1 when left out
+      delay_ms = 500              # 0 when left out
+    """
+    if no_receipts and receipt_after_ms:
+        raise typer.BadParameter("--no-receipts and --receipt-after-ms contradict each other")
+    options = Options(
+        host=host,
+        port=port,
+        system_id=system_id,
+        password=_password(password_env, password_file),
+        latency_ms=latency_ms,
+        receipt_after_ms=None if no_receipts else receipt_after_ms,
+        receipt_state=receipt_state,
+        receipt_form=receipt_form.value,
+        error_pct=error_pct,
+        error_status=_status(error_status),
+        throttle_pct=throttle_pct,
+        drop_every=drop_every,
+        window=window,
+        deliver_window=deliver_window,
+        record=record,
+        replies=_rules(replies),
+        seed=seed,
+    )
+    shell.run(_be, options, desk.json)
+
+
+async def _be(options: Options, as_json: bool) -> None:
+    """Be that SMSC until a signal ends it."""
+    counters = Counters()
+    with trio.open_signal_receiver(*_ENDS, signal.SIGUSR1) as signals:
+        async with trio.open_nursery() as nursery:
+            try:
+                port = await nursery.start(
+                    partial(serve, options, utc_now=utc_now, counters=counters)
+                )
+            except OSError as error:
+                raise _no_start(options, error) from error
+            _listening(options, port, as_json)
+            async for number in signals:
+                _count(counters, as_json)
+                if number in _ENDS:
+                    break
+            nursery.cancel_scope.cancel()
+
+
+def _listening(options: Options, port: int, as_json: bool) -> None:
+    where = f"[{options.host}]:{port}" if ":" in options.host else f"{options.host}:{port}"
+    print(f"SMSC simulator: listening on {where}", file=sys.stderr, flush=True)
+    if as_json:
+        print(json.dumps({"listening": where}), flush=True)
+
+
+def _count(counters: Counters, as_json: bool) -> None:
+    counted = counters.snapshot()
+    if as_json:
+        print(json.dumps(counted), flush=True)
+    else:
+        seen = (f"{name.replace('_', ' ')} {n:,}" for name, n in counted.items())
+        print(", ".join(seen), flush=True)
+
+
+def _no_start(options: Options, error: OSError) -> Refused:
+    why = error.strerror or str(error)
+    if error.filename is not None:
+        return Refused(f"{error.filename}: the record can't be written: {why}")
+    where = f"{options.host}:{options.port}"
+    return Refused(f"{where}: can't listen there: {why}; --port 0 takes one that is free")
+
+
+def _password(variable: str | None, file: Path | None) -> str | None:
+    """The password where it was said to be: the command line itself is everybody's to read."""
+    if variable is not None and file is not None:
+        raise typer.BadParameter("--password-env and --password-file: give one of them")
+    if variable is not None:
+        if variable not in os.environ:
+            raise Refused(f"--password-env: there is no variable {variable} in the environment")
+        return os.environ[variable]
+    if file is None:
+        return None
+    try:
+        return file.read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise Refused(f"{file}: the password can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file}: the password is not UTF-8") from error
+
+
+def _rules(file: Path | None) -> tuple[subscribers.Rule, ...]:
+    if file is None:
+        return ()
+    try:
+        return subscribers.read_rules(file)
+    except subscribers.RulesError as error:
+        raise Refused(" ".join(str(error).split())) from error
+
+
+def _status(word: str) -> int:
+    """The number of a status, given by name (with or without ESME_) or as a number."""
+    try:
+        number = int(word, 0)
+    except ValueError:
+        number = -1
+    names = {row.name: row.number for row in status.TABLE.values() if row.number}
+    wanted = word.upper()
+    found = names.get(wanted, names.get(f"ESME_{wanted}", number))
+    if 0 < found <= 0xFFFFFFFF:
+        return found
+    near = difflib.get_close_matches(wanted, names, n=2) or ["ESME_RINVDSTADR", "0x0B"]
+    raise typer.BadParameter(
+        f'--error-status "{word}": no status of SMPP is called so; try {" or ".join(near)}'
+    )
