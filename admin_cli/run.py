@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import trio
-
+from admin_cli import shell
 from admin_cli.desk import Desk, command, single
 from engine import app as engine
 
@@ -19,4 +18,4 @@ def run(desk: Desk) -> None:
     """
     settings = desk.settings()
     with desk.database() as database:
-        trio.run(engine.run, settings, database)
+        shell.run(engine.run, settings, database)

@@ -4,13 +4,15 @@
 at least one bind of each carrier is up. Both name what is missing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import trio
 from fastapi import FastAPI, Response
 from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn_serve
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from engine.domain.errors import Refused
 
 Ready = Callable[[], list[str]]
 
@@ -43,10 +45,28 @@ async def serve(
     shutdown: Callable[[], Awaitable[None]],
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves until `shutdown` returns; starts with the addresses it listens on."""
+    """Serves until `shutdown` returns; starts with the addresses it listens on.
+
+    Raises Refused, in a group of the nurseries, when it can't listen there.
+    """
     config = Config()
     config.bind = [listen]
     config.accesslog = None
     config.errorlog = None
     config.graceful_timeout = 1.0
-    await hypercorn_serve(app, config, shutdown_trigger=shutdown, task_status=task_status)  # type: ignore[arg-type]
+    try:
+        await hypercorn_serve(app, config, shutdown_trigger=shutdown, task_status=task_status)  # type: ignore[arg-type]
+    except* OSError as group:
+        (error, *_) = _leaves(group)
+        raise Refused(
+            f'http.listen = "{listen}": can\'t listen there: {error.strerror}; is an engine running'
+            " already? Another port can be set in siaran.toml; 0 is one that is free"
+        ) from error
+
+
+def _leaves(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
