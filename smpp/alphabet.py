@@ -14,6 +14,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 __all__ = [
+    "BASIC",
+    "ESCAPE",
+    "EXTENSION",
     "Alphabet",
     "NotInAlphabet",
     "decode",
@@ -30,14 +33,14 @@ ESCAPE: Final = 0x1B
 
 # 3GPP 23.038 §6.2.1, in the order of the codes. The place of the escape holds U+001B, which is
 # taken out below: as a character it can't be sent.
-_BASIC: Final = (
+BASIC: Final = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ"
     " !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 # 3GPP 23.038 §6.2.1.1: what follows the escape.
-_EXTENSION: Final = MappingProxyType(
+EXTENSION: Final[Mapping[int, str]] = MappingProxyType(
     {
         0x0A: "\f",
         0x14: "^",
@@ -53,8 +56,8 @@ _EXTENSION: Final = MappingProxyType(
 )
 
 _TO_GSM: Final[Mapping[int, bytes]] = MappingProxyType(
-    {ord(char): bytes((code,)) for code, char in enumerate(_BASIC) if code != ESCAPE}
-    | {ord(char): bytes((ESCAPE, code)) for code, char in _EXTENSION.items()}
+    {ord(char): bytes((code,)) for code, char in enumerate(BASIC) if code != ESCAPE}
+    | {ord(char): bytes((ESCAPE, code)) for code, char in EXTENSION.items()}
 )
 # The fast way out: Latin-1 octet → GSM octet, 0x80 where there is no single one, so that
 # `bytes.isascii` says in one pass whether all could be carried. It takes 0.2 µs for 160
@@ -64,16 +67,16 @@ _LATIN1_TO_GSM: Final = bytes(
 )
 # And in: above 0x7F GSM has no meaning; carriers that send such octets mean Latin-1. 0x80–0x9F
 # would be control characters there, and say nothing in either.
-_FROM_GSM: Final = _BASIC + "\ufffd" * 0x20 + bytes(range(0xA0, 0x100)).decode("latin-1")
+_FROM_GSM: Final = BASIC + "\ufffd" * 0x20 + bytes(range(0xA0, 0x100)).decode("latin-1")
 _ESCAPED: Final = re.compile(rb"\x1b(.?)", re.DOTALL)
 
 
 class NotInAlphabet(Exception):
-    """Characters that GSM 03.38 can't carry; `characters` holds each once, in order of appearance."""
+    """Characters that an alphabet can't carry; `characters` holds each once, as they appear."""
 
-    def __init__(self, characters: tuple[str, ...]) -> None:
+    def __init__(self, characters: tuple[str, ...], alphabet: str = "GSM 03.38") -> None:
         named = ", ".join(f"{char!r} (U+{ord(char):04X})" for char in characters)
-        super().__init__(f"not in the GSM 03.38 alphabet: {named}")
+        super().__init__(f"not in the {alphabet} alphabet: {named}")
         self.characters = characters
 
 
@@ -125,7 +128,7 @@ def _basic(octets: bytes) -> str:
 def _escaped(code: bytes) -> str:
     if code in (b"", b"\x1b"):
         return " "
-    return _EXTENSION.get(code[0]) or _basic(code)
+    return EXTENSION.get(code[0]) or _basic(code)
 
 
 def fits_gsm(text: str) -> bool:

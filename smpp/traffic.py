@@ -68,10 +68,11 @@ class SubmitTemplate:
     """All of a submit_sm that messages of one sender on one carrier have in common.
 
     What stands before the destination is built once, what stands between it and the text once
-    for each pair of esm_class and data_coding. `ValueError` for what SMPP can't carry.
+    for each pair of esm_class and data_coding; `tlvs`, octets as `tlv.build` makes them, close
+    each PDU. `ValueError` for what SMPP can't carry.
     """
 
-    __slots__ = ("_before", "_between", "_tails")
+    __slots__ = ("_before", "_between", "_tails", "_tlvs")
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class SubmitTemplate:
         schedule: str = "",
         registered_delivery: int = 1,
         replace: int = 0,
+        tlvs: bytes = b"",
     ) -> None:
         self._before = b"%b\0%c%c%b\0%c%c" % (
             c_octets("service_type", service_type, SERVICE_TYPE_MAX),
@@ -103,6 +105,7 @@ class SubmitTemplate:
             octet("replace_if_present", replace),
         )
         self._tails: dict[tuple[int, int], bytes] = {}
+        self._tlvs = tlvs
 
     def body(
         self,
@@ -112,14 +115,19 @@ class SubmitTemplate:
         short_message: bytes,
         tlvs: bytes = b"",
     ) -> bytes:
-        """A submit_sm without its header: the sequence number is known when it is written."""
+        """A submit_sm without its header: the sequence number is known when it is written.
+
+        `tlvs` are those of this one segment (SAR, message_payload).
+        """
         tail = self._tails.get((esm_class, data_coding)) or self._tail(esm_class, data_coding)
         size = len(short_message)
         if size > SHORT_MESSAGE_MAX or len(destination) > ADDRESS_MAX or "\0" in destination:
             c_octets("the destination", destination, ADDRESS_MAX)
             raise _too_long(size)
         octets = destination.encode("latin-1")
-        return b"".join((self._before, octets, tail, _OCTETS[size], short_message, tlvs))
+        return b"".join(
+            (self._before, octets, tail, _OCTETS[size], short_message, tlvs, self._tlvs)
+        )
 
     def _tail(self, esm_class: int, data_coding: int) -> bytes:
         tail = b"\0%c%b%c\0" % (

@@ -11,7 +11,7 @@ from enum import StrEnum
 from engine.domain.message import MessageState
 from smpp import segments, status
 from smpp.alphabet import NotInAlphabet
-from smpp.segments import Segment
+from smpp.segments import Profile, Segment
 from smpp.status import Policy
 
 # A segment is a bit of an int4 in SQL.
@@ -31,18 +31,29 @@ class Unsendable(Exception):
     """A message that can never go out as it is; the text says why."""
 
 
-def compose(message_id: int, text: str, encoding: str, most_segments: int) -> list[Segment]:
-    """The segments of a merged text. Raises Unsendable (R-2.1, R-2.2: refused, never cut).
+def compose(
+    message_id: int,
+    text: str,
+    encoding: str,
+    most_segments: int,
+    profile: Profile = segments.PLAIN,
+    flash: bool = False,
+) -> list[Segment]:
+    """The segments of a merged text as a carrier of that profile wants them (R-5.6).
 
+    Raises Unsendable (R-2.1, R-2.2: refused, never cut), also for what this carrier can't carry.
     The reference number comes from the message's id, so that two messages to one number differ.
     """
     forced = None if encoding == "auto" else segments.Encoding(encoding)
     try:
-        parts = segments.split(text, forced, reference=message_id)
-    except (NotInAlphabet, segments.TooManySegments) as error:
+        parts = segments.split(text, forced, reference=message_id, profile=profile, flash=flash)
+    except (NotInAlphabet, segments.NoUcs2, segments.TooManySegments) as error:
         raise Unsendable(str(error)) from error
-    if len(parts) > most_segments:
-        raise Unsendable(f"{len(parts)} segments, at most {most_segments} are allowed")
+    number = len(parts)
+    if parts[0].tlvs and profile.method == "payload":  # one PDU, but as many on their way
+        number = segments.count(text, forced, profile=profile).segments
+    if number > most_segments:
+        raise Unsendable(f"{number} segments, at most {most_segments} are allowed")
     return parts
 
 

@@ -487,7 +487,11 @@ class _Launch:
         for number, part in parts:
             token = Token(partial.message_id, number, partial.attempt, self.work.number)
             body = partial.template.body(
-                partial.mobile.removeprefix("+"), part.esm_class, part.data_coding, part.octets
+                partial.mobile.removeprefix("+"),
+                part.esm_class,
+                part.data_coding,
+                part.octets,
+                part.tlvs,
             )
             slots.batch.append((token, body))
         slots.free -= len(parts)
@@ -652,8 +656,8 @@ class _Launch:
                 if not mask & (1 << (i - 1)):
                     rest.append((i, part))
                     continue
-                octets, esm_class, data_coding = part
-                body = template.body(destination, esm_class, data_coding, octets)
+                octets, esm_class, data_coding, tlvs = part
+                body = template.body(destination, esm_class, data_coding, octets, tlvs)
                 batch.append((Token(candidate.id, i, attempt, number), body))
             self.done.launched += mask.bit_count()
             if larger:
