@@ -1,4 +1,4 @@
-"""Databases without a schema, and homes of embedded clusters to do violence to."""
+"""Databases with a road and without a schema, and homes of clusters to do violence to."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from psycopg import sql
 from engine.store import embedded
 from engine.store.db import Database
 from engine.store.home import Home
+from tests.road import Road
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,28 @@ def empty_url(_without_schema: str) -> str:
 def empty(empty_url: str) -> Iterator[Database]:
     with contextlib.closing(Database.open(empty_url)) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def _paved(
+    postgres_url: str, superuser: psycopg.Connection[tuple[object, ...]], _template: str
+) -> Iterator[Database]:
+    name = f"road_{uuid.uuid4().hex}"
+    new, template = sql.Identifier(name), sql.Identifier(_template)
+    superuser.execute(sql.SQL("CREATE DATABASE {} OWNER siaran TEMPLATE {}").format(new, template))
+    url = f"postgresql://siaran@/{name}?{postgres_url.partition('?')[2]}"
+    with contextlib.closing(Database.open(url)) as database:
+        yield database
+    superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(new))
+
+
+@pytest.fixture
+def road(_paved: Database) -> Iterator[Road]:
+    """A node, in a migrated database that is emptied for the next test, and the verbs of a test."""
+    road = Road.open(_paved)
+    yield road
+    road.check()
+    road.clear()
 
 
 @dataclass(frozen=True, slots=True)
