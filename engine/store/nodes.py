@@ -29,7 +29,13 @@ class NodeStart:
 
 
 def start(tx: Tx, name: str, now: datetime) -> NodeStart:
-    """Takes the node's next epoch, and what its earlier ones left in the air (R-8.2)."""
+    """Takes the node's next epoch, and what its earlier ones left in the air (R-8.2).
+
+    Waits for a turn of the older epoch that is about to commit (a killed engine's COMMIT may still
+    be on its way): what that launches is taken over with the rest.
+    """
+    # node_name_key. FOR UPDATE is what `check_epoch` holds against; the update alone would not wait.
+    tx.execute("SELECT 1 FROM node WHERE name = %s FOR UPDATE", (name,))
     row = tx.execute(
         """
         INSERT INTO node (name, epoch, lease_until, started_at)

@@ -649,6 +649,24 @@ def test_a_newer_epoch_fences_the_older(road: Road) -> None:
     assert road.states(campaign) == {"queued": 1}
 
 
+def test_a_take_over_waits_for_the_turn_that_is_being_committed(road: Road) -> None:
+    """R-8.2: else what that turn launches would be nobody's."""
+    campaign = road.campaign(1)
+    road.line()
+    work = road.work()
+    url = road.database.url
+    with psycopg.connect(url) as old, psycopg.connect(url) as new:
+        turn.run(old, work)
+        new.execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            nodes.start(new, "gw1", road.one("SELECT now()"))
+        new.rollback()
+        old.commit()
+        start = nodes.start(new, "gw1", road.one("SELECT now()"))
+    assert start.uncertain == 1
+    assert road.states(campaign) == {"uncertain": 1}
+
+
 def test_another_node_takes_nothing_over(road: Road) -> None:
     """Only its own old epochs, and those of the dead."""
     campaign = road.campaign(1)
