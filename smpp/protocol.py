@@ -351,10 +351,9 @@ class Connection:
                 self._say(Command.GENERIC_NACK, smpp_status.INVALID_COMMAND, sequence)
                 return [Damaged(f"unknown {codec.name(command)}")]
             if command not in self._legal:
-                again = command in _TRY_AGAIN
-                refusal = smpp_status.TEMPORARY if again else smpp_status.INVALID_BIND_STATUS
                 message = f"{codec.name(command)} is out of place in state {self.state}"
-                return [self._refuse(command, sequence, PduError(refusal, message))]
+                error = PduError(self._refusal(command), message)
+                return [self._refuse(command, sequence, error)]
             if command == Command.UNBIND:
                 self._say(Command.UNBIND_RESP, 0, sequence)
                 return [PeerUnbind(), self._close("the peer unbound", clean=True)]
@@ -453,6 +452,14 @@ class Connection:
         if not command & RESPONSE and command not in _UNANSWERED:
             self._say(command | RESPONSE, error.status, sequence)
         return Damaged(error.message)
+
+    def _refusal(self, command: int) -> int:
+        """The status for a request that is out of place."""
+        if command in _TRY_AGAIN:
+            return smpp_status.TEMPORARY
+        if command in _BINDS and self.role is Role.SMSC:
+            return smpp_status.ALREADY_BOUND
+        return smpp_status.INVALID_BIND_STATUS
 
     def _say(self, command: int, status: int, sequence: int) -> None:
         self._outgoing.append(codec.header_only(command, status, sequence))
