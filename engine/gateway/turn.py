@@ -213,15 +213,17 @@ def _settle_others(
         verdict = outbound.verdict(command_status, refused.get(token.message_id, 0))
         name = verdict.reason if command_status is not None else "no answer"
         done.outcomes[carrier_id, name or ""] += 1
+        wait_s: float | None = None
         match verdict.outcome:
             case Outcome.AGAIN:
-                state = "queued"
-                due[token.message_id] = now + timedelta(seconds=verdict.delay_s)
+                state, wait_s = "queued", verdict.delay_s
             case Outcome.UNKNOWN:
-                state = "uncertain"
-                due[token.message_id] = now + timedelta(seconds=nodes.UNCERTAIN_S)
+                state, wait_s = "uncertain", nodes.UNCERTAIN_S
             case _:
                 state = verdict.state or "failed"
+        if wait_s is not None:
+            at = now + timedelta(seconds=wait_s)
+            due[token.message_id] = max(at, due.get(token.message_id, at))
         if verdict.rebind:
             done.rebind.add(carrier_id)
         key = (token.segment, token.attempt, str(state), verdict.reason, verdict.counts)

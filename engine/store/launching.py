@@ -169,7 +169,7 @@ def drop_due(tx: Tx, ids: Iterable[int]) -> None:
 
 
 def put_due(tx: Tx, entries: Sequence[tuple[int, datetime]]) -> None:
-    """Makes messages due at a time (an entry that is there is moved)."""
+    """Makes messages due at a time, or later where another segment of it has to wait longer."""
     if not entries:
         return
     tx.execute(
@@ -181,7 +181,8 @@ def put_due(tx: Tx, entries: Sequence[tuple[int, datetime]]) -> None:
           JOIN message m ON m.id = e.id
          WHERE m.id = ANY (%s::bigint[])
          ORDER BY m.id
-            ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
+            ON CONFLICT (message_id)
+            DO UPDATE SET due_at = greatest(due.due_at, excluded.due_at)
         """,
         (
             ints(entry[0] for entry in entries),

@@ -68,9 +68,11 @@ def settle_otherwise(
 ) -> Moves:
     """A segment was refused or not answered: the message is `queued` again, `uncertain`, or ended.
 
-    Only the attempt that is on the wire can do that: the fate of an older one is told already.
+    Only the attempt that is on the wire can do that: the fate of an older one is told already. And a
+    message of which some segment is uncertain stays so, whatever another one waits for (R-8.2).
     """
     final = state in ("failed", "rejected")
+    replaced = ["launched", "queued"] if state == "queued" else ["launched", "queued", "uncertain"]
     bit = 1 << (segment - 1)
     return tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
@@ -80,11 +82,11 @@ def settle_otherwise(
                SET launched = launched & ~ %(bit)s::int,
                    failed = CASE WHEN %(final)s THEN failed | %(bit)s ELSE failed END,
                    refused = refused + %(counts)s,
-                   reason = CASE WHEN state IN ('launched', 'queued', 'uncertain')
+                   reason = CASE WHEN state = ANY (%(replaced)s::message_state[])
                                  THEN %(reason)s ELSE reason END,
-                   state_at = CASE WHEN state IN ('launched', 'queued', 'uncertain')
+                   state_at = CASE WHEN state = ANY (%(replaced)s::message_state[])
                                    THEN %(now)s ELSE state_at END,
-                   state = CASE WHEN state IN ('launched', 'queued', 'uncertain')
+                   state = CASE WHEN state = ANY (%(replaced)s::message_state[])
                                 THEN %(state)s::message_state ELSE state END
              WHERE id = ANY (%(ids)s::bigint[]) AND attempt = %(attempt)s
                AND launched & %(bit)s <> 0
@@ -96,6 +98,7 @@ def settle_otherwise(
             "attempt": attempt,
             "state": state,
             "final": final,
+            "replaced": replaced,
             "reason": reason,
             "counts": int(counts),
             "now": now,

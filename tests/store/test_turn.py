@@ -330,6 +330,25 @@ def test_a_retry_waits_for_the_segments_still_on_the_wire(road: Road) -> None:
     assert [token.segment for token in line.tokens] == [1]
 
 
+@pytest.mark.parametrize("order", ["silence first", "refusal first", "at once", "at once, turned"])
+def test_silence_about_one_segment_outweighs_a_refusal_of_another(road: Road, order: str) -> None:
+    """R-8.2: what may have been taken is not sent again before 30 s, in whatever order it is told."""
+    campaign = road.campaign(1, text="x" * 300)
+    line = road.line()
+    road.turn()
+    answers = [silence(line.tokens[0]), refused(line.tokens[1], status.THROTTLED)]
+    if order in ("refusal first", "at once, turned"):
+        answers.reverse()
+    if order.startswith("at once"):
+        road.settle(*answers)
+    else:
+        road.settle(answers[0])
+        road.settle(answers[1])
+    [message] = road.messages(campaign)
+    assert message.state == "uncertain"
+    assert 29 < road.due_in_s(message.id) <= 31
+
+
 def test_one_segment_that_fails_for_good_fails_the_message(road: Road) -> None:
     """R-5.8: and what the others bring changes nothing any more."""
     campaign = road.campaign(1, text=LONG)
