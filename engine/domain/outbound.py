@@ -5,14 +5,22 @@ nor failed; each answer moves one bit. The decisions are here, the SQL that carr
 `store/launching.py` and `store/settling.py`.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from engine.domain.message import MessageState
+from engine.domain.policy import Outcome, Verdict
 from smpp import segments, status
 from smpp.alphabet import NotInAlphabet
 from smpp.segments import Profile, Segment
 from smpp.status import Policy
+
+__all__ = [
+    "Outcome",
+    "Unsendable",
+    "Verdict",
+    "all_bits",
+    "campaign_floor",
+    "compose",
+    "verdict",
+]
 
 # A segment is a bit of an int4 in SQL.
 MOST_SEGMENTS = 31
@@ -65,27 +73,6 @@ def all_bits(total: int) -> int:
 def campaign_floor(free: int) -> int:
     """How many of `free` segments are kept for campaigns that have something to send (R-5.14)."""
     return -(-free // CAMPAIGN_SHARE)
-
-
-class Outcome(StrEnum):
-    """What an answer to a submit_sm means for its segment."""
-
-    ACCEPTED = "accepted"
-    AGAIN = "again"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What becomes of a segment: its outcome, the wait before the next try, what it counts."""
-
-    outcome: Outcome
-    delay_s: float = 0.0
-    counts: bool = False
-    state: MessageState | None = None
-    reason: str | None = None
-    rebind: bool = False
 
 
 ACCEPTED = Verdict(outcome=Outcome.ACCEPTED)
