@@ -25,9 +25,11 @@ async def keep_lease(db: Database, node_id: int, epoch: int) -> None:
 
 
 async def sweep(db: Database, join: Callable[..., object], node_id: int, epoch: int) -> None:
-    """Joins parked receipts with their submissions, each second."""
+    """Joins parked receipts with their submissions, each second; at the start, all there are."""
+    oldest = nodes.PARKED
     while True:
-        await _try(db, lambda tx: join(tx, node_id, epoch))
+        if await _try(db, join, node_id, epoch, oldest):
+            oldest = nodes.SWEPT
         await trio.sleep(SWEEP_S)
 
 
@@ -38,8 +40,10 @@ async def housekeep(db: Database) -> None:
         await trio.sleep(HOUSEKEEP_S)
 
 
-async def _try(db: Database, fn: Callable[..., object]) -> None:
+async def _try(db: Database, fn: Callable[..., object], *args: object) -> bool:
     try:
-        await db.transact(fn)
+        await db.transact(fn, *args)
     except (Unreachable, CommitUnknown) as error:
         log.warning("node.waits", reason=str(error))
+        return False
+    return True

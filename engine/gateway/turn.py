@@ -308,9 +308,9 @@ def _rescue(
         done.receipts["parked"] += 1
         receipt = one.receipt
         parked.append(
-            Parked(carrier_id, ways, one.mobile, str(receipt.state), receipt.stat, receipt.err)
+            Parked(carrier_id, ways, one.mobile, str(receipt.state), receipt.stat, receipt.err, now)
         )
-    settling.park(tx, parked, now)
+    settling.park(tx, parked)
 
 
 def _candidates(receipt: Receipt) -> tuple[str, ...]:
@@ -365,20 +365,23 @@ def _receive_parked(
         )
         submission = _pick(tx, Received(one.carrier_id, one.mobile, receipt), found)
         if submission is None:
-            settling.park(tx, [one], now)
+            settling.park(tx, [one])
         else:
             _apply(tx, [(submission, state, one.stat)], now, done, tally)
 
 
-def sweep(tx: Tx, node_id: int, epoch: int) -> Done:
-    """Joins parked receipts with submissions that were committed meanwhile (design decision 8)."""
+def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta = nodes.SWEPT) -> Done:
+    """Joins parked receipts with submissions that were committed meanwhile (design decision 8).
+
+    A node's first sweep looks further back than the others: nobody swept while none was up.
+    """
     nodes.check_epoch(tx, node_id, epoch)
     row = tx.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
     now: datetime = row[0]
     done = Done(slots=[])
     tally: Counter[tuple[int, str]] = Counter()
-    joinable = settling.joinable_parked(tx, settling.oldest_id(tx, now), now)
+    joinable = settling.joinable_parked(tx, settling.oldest_id(tx, now), now, oldest=oldest)
     if joinable:
         _receive_parked(tx, joinable, now, done, tally)
     launching.add_tally(tx, tally)
@@ -392,19 +395,20 @@ def _apply(
     done: Done,
     tally: Counter[tuple[int, str]],
 ) -> None:
-    """Carries out what receipts say: one update for each segment number and end."""
-    good: defaultdict[int, list[int]] = defaultdict(list)
+    """Carries out what receipts say: one update for each segment number, attempt and end."""
+    good: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     bad: defaultdict[tuple[int, int, str, str], list[int]] = defaultdict(list)
     for submission, state, stat in matched:
         done.receipts[str(state)] += 1
         if state is ReceiptState.DELIVERED:
-            good[submission.segment].append(submission.message_id)
+            good[submission.segment, submission.attempt].append(submission.message_id)
         elif state in BAD_END:
             reason = "UNKNOWN" if state is ReceiptState.UNKNOWN else stat or state.upper()
             key = (submission.segment, submission.attempt, BAD_END[state], reason)
             bad[key].append(submission.message_id)
-    for segment, ids in sorted(good.items()):
-        _count(tally, settling.receive_good(tx, sorted(ids), segment=segment, now=now))
+    for (segment, attempt), ids in sorted(good.items()):
+        moves = settling.receive_good(tx, sorted(ids), segment=segment, attempt=attempt, now=now)
+        _count(tally, moves)
     for (segment, attempt, end, reason), ids in sorted(bad.items()):
         moves = settling.receive_bad(
             tx, sorted(ids), segment=segment, attempt=attempt, state=end, reason=reason, now=now

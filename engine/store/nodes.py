@@ -18,6 +18,13 @@ UNCERTAIN_S = 30.0
 
 LEASE_S = 20.0
 
+# A receipt whose submission is not known waits this long for it (wire.md, Ids).
+PARKED = timedelta(hours=72)
+
+# Two transactions that missed each other are found by the sweep after the later one's commit; with
+# the database away for a while in between, a few sweeps later.
+SWEPT = timedelta(minutes=2)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStart:
@@ -183,6 +190,6 @@ def housekeep(tx: Tx, now: datetime) -> None:
     """What is done once an hour: partitions ahead, and the rows that outlived their use."""
     tx.execute("SELECT ensure_partitions((%s AT TIME ZONE 'UTC')::date, 3)", (now,))
     tx.execute("DELETE FROM mo_seen WHERE at < %s - interval '1 h'", (now,))
-    tx.execute("DELETE FROM parked WHERE at < %s - interval '72 h'", (now,))
+    tx.execute("DELETE FROM parked WHERE at < %s", (now - PARKED,))
     tx.execute("DELETE FROM import_row WHERE at < %s - interval '1 day'", (now,))
     tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))

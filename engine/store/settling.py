@@ -6,7 +6,7 @@ Each returns how many messages of which campaign went from which state to which.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from engine.store.arrays import ints, texts
@@ -178,12 +178,11 @@ def mobiles_of(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
     return dict(rows.fetchall())
 
 
-def receive_good(tx: Tx, ids: Sequence[int], *, segment: int, now: datetime) -> Moves:
+def receive_good(tx: Tx, ids: Sequence[int], *, segment: int, attempt: int, now: datetime) -> Moves:
     """A receipt says that the segment is on the handset; with the last one the message is delivered.
 
-    A failure that came from UNKNOWN (`reason`) gives way to it, and so does one of a message that
-    was sent more than once: a good receipt of any attempt settles its segment (R-5.8). Any other
-    final state stays.
+    A failure that came from UNKNOWN (`reason`) gives way to it, and so does one of a later attempt:
+    a good receipt of any attempt settles its segment (R-5.8). Any other final state stays.
     """
     bit = 1 << (segment - 1)
     return tx.execute(
@@ -204,11 +203,11 @@ def receive_good(tx: Tx, ids: Sequence[int], *, segment: int, now: datetime) -> 
              WHERE id = ANY (%(ids)s::bigint[]) AND delivered & %(bit)s = 0
                AND (state IN ('launched', 'queued', 'uncertain', 'sent')
                     OR state = 'failed' AND reason = 'UNKNOWN'
-                    OR state IN ('failed', 'rejected', 'expired') AND attempt > 1)
+                    OR state IN ('failed', 'rejected', 'expired') AND attempt > %(attempt)s)
             RETURNING campaign_id, old.state AS was, new.state AS became)
         {_COUNTED}
         """,
-        {"bit": bit, "now": now, "ids": ints(ids)},
+        {"bit": bit, "attempt": attempt, "now": now, "ids": ints(ids)},
     ).fetchall()
 
 
@@ -261,16 +260,17 @@ class Parked(NamedTuple):
     state: str
     stat: str | None
     err: str | None
+    at: datetime
 
 
-def park(tx: Tx, receipts: Sequence[Parked], now: datetime) -> None:
+def park(tx: Tx, receipts: Sequence[Parked]) -> None:
     """Keeps receipts whose submission is not known (R-5.8: never dropped)."""
     for receipt in receipts:
         tx.execute(
             """
             WITH kept AS (
                 INSERT INTO parked (carrier_id, ids, mobile, state, stat, err, at)
-                VALUES (%(carrier)s, %(ids)s, %(mobile)s, %(state)s, %(stat)s, %(err)s, %(now)s)
+                VALUES (%(carrier)s, %(ids)s, %(mobile)s, %(state)s, %(stat)s, %(err)s, %(at)s)
                 RETURNING id)
             INSERT INTO parked_candidate (carrier_id, smsc_id, parked_id)
             SELECT DISTINCT %(carrier)s::smallint, unnest(%(ids)s::text[]), id FROM kept
@@ -282,7 +282,7 @@ def park(tx: Tx, receipts: Sequence[Parked], now: datetime) -> None:
                 "state": receipt.state,
                 "stat": receipt.stat,
                 "err": receipt.err,
-                "now": now,
+                "at": receipt.at,
             },
         )
 
@@ -298,18 +298,15 @@ def unpark(tx: Tx, carrier_id: int, smsc_ids: Iterable[str]) -> list[Parked]:
          WHERE id = ANY (ARRAY(SELECT parked_id FROM parked_candidate
                                 WHERE carrier_id = %s
                                   AND smsc_id = ANY (string_to_array(%s, E'\\x1f'))))
-        RETURNING id, carrier_id, ids, mobile, state, stat, err
+        RETURNING id, carrier_id, ids, mobile, state, stat, err, at
         """,
         (carrier_id, texts(smsc_ids)),
     ).fetchall()
-    return [
-        Parked(row[1], tuple(row[2]), row[3], row[4], row[5], row[6])
-        for row in sorted(rows, key=lambda row: row[0])
-    ]
+    return [Parked(row[1], tuple(row[2]), *row[3:]) for row in sorted(rows, key=lambda row: row[0])]
 
 
-def joinable_parked(tx: Tx, since_id: int, now: datetime) -> list[Parked]:
-    """Takes out parked receipts whose submission has been committed since.
+def joinable_parked(tx: Tx, since_id: int, now: datetime, *, oldest: timedelta) -> list[Parked]:
+    """Takes out receipts that are parked for a second to `oldest`, and have a submission by now.
 
     Under READ COMMITTED a settle and a receipt that are open at the same time can miss each other;
     what is parked for a second is older than both (a turn lasts less), what came later looks here.
@@ -322,18 +319,15 @@ def joinable_parked(tx: Tx, since_id: int, now: datetime) -> list[Parked]:
                 SELECT p.id
                   FROM parked p
                   JOIN parked_candidate c ON c.parked_id = p.id
-                 WHERE p.at BETWEEN %(now)s - interval '2 min' AND %(now)s - interval '1 s'
+                 WHERE p.at BETWEEN %(now)s - %(oldest)s AND %(now)s - interval '1 s'
                    AND EXISTS (SELECT FROM submission s
                                 WHERE s.carrier_id = c.carrier_id AND s.smsc_id = c.smsc_id
                                   AND s.message_id >= %(since)s)))
-        RETURNING id, carrier_id, ids, mobile, state, stat, err
+        RETURNING id, carrier_id, ids, mobile, state, stat, err, at
         """,
-        {"now": now, "since": since_id},
+        {"now": now, "since": since_id, "oldest": oldest},
     ).fetchall()
-    return [
-        Parked(row[1], tuple(row[2]), row[3], row[4], row[5], row[6])
-        for row in sorted(rows, key=lambda row: row[0])
-    ]
+    return [Parked(row[1], tuple(row[2]), *row[3:]) for row in sorted(rows, key=lambda row: row[0])]
 
 
 def oldest_id(tx: Tx, now: datetime) -> int:

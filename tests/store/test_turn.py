@@ -538,6 +538,20 @@ def test_a_later_final_state_replaces_only_unknown(road: Road, first: str, later
     assert road.message(message.id).state == WORDS[later if replaces else first]
 
 
+def test_a_later_final_state_replaces_only_unknown_after_a_retry_too(road: Road) -> None:
+    """R-5.8: a good receipt is of any attempt, but not against a bad one of the same."""
+    campaign = road.campaign(1)
+    line = road.line()
+    road.turn()
+    road.settle(refused(line.tokens[0], status.THROTTLED))
+    road.pass_time(1)
+    road.turn()
+    road.settle(ok(line.tokens[0], "A1"))
+    road.receive(receipt_of("A1", "UNDELIV"))
+    road.receive(receipt_of("A1", "DELIVRD"))
+    assert road.states(campaign) == {"failed": 1}
+
+
 def _resent(road: Road) -> int:
     """A message whose attempts 1 and 2 the SMSC both took, as A1 and B1."""
     campaign = road.campaign(1)
@@ -648,6 +662,17 @@ def test_a_receipt_of_something_nobody_here_sent_is_kept(road: Road) -> None:
     road.pass_time(3)
     road.sweep()
     assert road.one("SELECT count(*) FROM parked") >= 1
+
+
+def test_what_can_not_be_told_apart_keeps_its_age(road: Road) -> None:
+    """wire.md, Ids: ambiguous is counted, never guessed; it is purged like the others, in 72 h."""
+    road.sent("A1")
+    road.sent("A1")
+    road.receive(receipt_of("A1", mobile="4711"))
+    road.pass_time(10)
+    [before] = road.all("SELECT at FROM parked")
+    road.sweep()
+    assert road.all("SELECT at FROM parked") == [before]
 
 
 # ---------------------------------------------------------------- nodes
