@@ -5,6 +5,7 @@ ends on SIGTERM or SIGINT: no new launches, the answers that are out are awaited
 """
 
 import fcntl
+import gc
 import os
 import random
 import signal
@@ -41,6 +42,7 @@ MOST_SEGMENTS = 10
 async def run(settings: Settings, db: Database) -> None:
     """Runs the engine until it is told to end. Raises Refused when the node is running already."""
     log.start()
+    _collect_less()
     metrics = Metrics()
     with only_one(default_home(), settings.node.name):
         now = clock.utc_now()
@@ -97,6 +99,17 @@ async def run(settings: Settings, db: Database) -> None:
                 ending.set()
                 nursery.cancel_scope.cancel()
         log.info("engine.stopped", node=settings.node.name)
+
+
+def _collect_less() -> None:
+    """Tells the garbage collector that a turn's thousands of tuples hold no cycles.
+
+    By default it looks at the youngest after each 700 of them: a fifth of the engine's work. What
+    was imported stays for ever and is not looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _serve_http(

@@ -229,6 +229,7 @@ class Gateway:
         except CommitUnknown as error:
             self._gone(str(error))
             if not await self._committed(work):
+                self._settled_turns.append(work.number)  # its place was taken by who asked
                 return None
         self._back()
         return done[0]
@@ -280,7 +281,7 @@ class Gateway:
         number = collected.work.number
         if done.launched:
             self._open_turns[number] = done.launched
-        elif collected.work.answers or collected.work.received:
+        elif done.recorded:
             self._settled_turns.append(number)
         self._more = self._more or done.more
 

@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import NamedTuple
 
 from engine.domain import merge, outbound
@@ -42,6 +43,8 @@ BAD_END = {
     ReceiptState.REJECTED: "rejected",
     ReceiptState.SKIPPED: "failed",
 }
+
+_message_id = itemgetter(0)
 
 # A number's last digits, which is all that carriers agree on (wire.md, Ids).
 TELLING_DIGITS = 8
@@ -119,6 +122,8 @@ class Done:
 
     slots: list[Slots]
     launched: int = 0
+    recorded: bool = False
+    """Whether the turn has a row in `flight`."""
     more: bool = False
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
     receipts: Counter[str] = field(default_factory=Counter)
@@ -128,10 +133,7 @@ class Done:
 
 def run(tx: Tx, work: Work) -> Done:
     """The turn. Its result counts only once the transaction has committed."""
-    nodes.check_epoch(tx, work.node_id, work.epoch)
-    row = tx.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    now: datetime = row[0]
+    now, parked = nodes.check_epoch(tx, work.node_id, work.epoch)
     done = Done(
         slots=[
             Slots(s.bind, s.carrier_id, s.window, s.free, s.dest_ton, s.dest_npi, _copy(s.partial))
@@ -140,16 +142,27 @@ def run(tx: Tx, work: Work) -> Done:
     )
     tally: Counter[tuple[int, str]] = Counter()
     if work.answers:
-        _settle(tx, work.answers, now, done, tally)
+        _settle(tx, work.answers, now, done, tally, parked=parked)
     if work.received:
         _receive(tx, work.received, now, done, tally)
-    launched: list[int] = []
+    launch = _Launch(tx, work, now, done, tally)
     if work.launch:
-        launched = _Launch(tx, work, now, done, tally).run()
-    if launched or work.answers or work.received:
-        launching.record_turn(tx, work.node_id, work.epoch, work.number, launched)
-    launching.forget_turns(tx, work.node_id, work.epoch, work.settled_turns)
-    launching.add_tally(tx, tally)
+        launch.run()
+    if launch.ids or launch.fed or work.answers or work.received:
+        done.recorded = True
+        launching.close_turn(
+            tx,
+            node_id=work.node_id,
+            epoch=work.epoch,
+            turn=work.number,
+            launched=launch.ids,
+            settled_turns=work.settled_turns,
+            fed=launch.fed,
+            tally=tally,
+            now=now,
+        )
+    elif work.settled_turns:
+        launching.forget_turns(tx, work.node_id, work.epoch, work.settled_turns)
     return done
 
 
@@ -177,29 +190,33 @@ def _settle(
     now: datetime,
     done: Done,
     tally: Counter[tuple[int, str]],
+    *,
+    parked: bool,
 ) -> None:
-    """Carries out what the SMSC answered, in sets."""
-    accepted: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    submitted: defaultdict[int, list[tuple[int, int, int, str | None]]] = defaultdict(list)
+    """Carries out what the SMSC answered, in sets: nearly always one, segment 1 of attempt 1."""
+    accepted: defaultdict[tuple[int, int, int], list[tuple[int, str | None]]] = defaultdict(list)
     others: list[Answer] = []
     for answer in answers:
         token, carrier_id, command_status, smsc_id = answer
         if command_status == 0:
-            accepted[token.segment, token.attempt].append(token.message_id)
-            submitted[carrier_id].append((token.message_id, token.segment, token.attempt, smsc_id))
+            message_id, segment, attempt, _ = token
+            accepted[carrier_id, segment, attempt].append((message_id, smsc_id))
         else:
             others.append(answer)
-    for (segment, attempt), ids in sorted(accepted.items()):
-        ids.sort()
-        _count(tally, settling.settle_accepted(tx, ids, segment=segment, attempt=attempt, now=now))
+    for (carrier_id, segment, attempt), ones in sorted(accepted.items()):
+        ones.sort(key=_message_id)
+        moves = settling.settle_accepted(
+            tx, ones, carrier_id=carrier_id, segment=segment, attempt=attempt, now=now
+        )
+        _count(tally, moves)
+        done.outcomes[carrier_id, "ESME_ROK"] += len(ones)
     if others:
         _settle_others(tx, others, now, done, tally)
-    for carrier_id, rows in sorted(submitted.items()):
-        done.outcomes[carrier_id, "ESME_ROK"] += len(rows)
-        settling.record_submissions(tx, carrier_id, rows, now)
-        early = settling.unpark(tx, carrier_id, [row[3] for row in rows if row[3]])
-        if early:
-            _receive_parked(tx, early, now, done, tally)
+    if parked:
+        for (carrier_id, _, _), ones in sorted(accepted.items()):
+            early = settling.unpark(tx, carrier_id, [smsc_id for _, smsc_id in ones if smsc_id])
+            if early:
+                _receive_parked(tx, early, now, done, tally)
 
 
 def _settle_others(
@@ -375,10 +392,7 @@ def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta = nodes.SWEPT) -> 
 
     A node's first sweep looks further back than the others: nobody swept while none was up.
     """
-    nodes.check_epoch(tx, node_id, epoch)
-    row = tx.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    now: datetime = row[0]
+    now, _ = nodes.check_epoch(tx, node_id, epoch)
     done = Done(slots=[])
     tally: Counter[tuple[int, str]] = Counter()
     joinable = settling.joinable_parked(tx, settling.oldest_id(tx, now), now, oldest=oldest)
@@ -446,15 +460,23 @@ class _Launch:
         self.turn_of_slots = 0
         self.free = sum(slots.free for slots in self.slots)
         self.ids: list[int] = []
+        """The messages that it marked."""
+        self.fed: dict[int, int] = {}
+        """Where each feed goes on."""
+        self.due: dict[int, list[int]] = {}
         self.texts: dict[str, merge.Template] = {}
         self.templates: dict[tuple[str, int, int], SubmitTemplate] = {}
 
-    def run(self) -> list[int]:
-        """Launches; answers the ids of the messages that it marked."""
+    def run(self) -> None:
+        """Launches, class 0 first, and keeps a share for campaigns while they have something."""
         self._continue_partials()
         if self.free <= 0:
             self.done.more = True
-            return self.ids
+            return
+        self.due = launching.due_now(self.tx, self.now, self.free)
+        if not self.due:
+            self._launch_feeds()
+            return
         kept = outbound.campaign_floor(self.free)
         self._launch_due(MessageClass.RESPONSE, self.free - kept)
         self._launch_due(MessageClass.API, self.free - kept)
@@ -463,7 +485,6 @@ class _Launch:
         # What campaigns did not need of their share.
         self._launch_due(MessageClass.RESPONSE, self.free)
         self._launch_due(MessageClass.API, self.free)
-        return self.ids
 
     def _continue_partials(self) -> None:
         """Goes on with messages larger than a window: their bind takes nothing else meanwhile."""
@@ -505,20 +526,17 @@ class _Launch:
         self.done.launched += len(parts)
 
     def _launch_due(self, message_class: MessageClass, limit: int) -> None:
-        if limit <= 0:
+        waiting = self.due.get(message_class, [])
+        wanted, self.due[message_class] = waiting[: max(limit, 0)], waiting[max(limit, 0) :]
+        if not wanted:
             return
-        ready = launching.due_candidates(self.tx, message_class, self.now, limit)
-        if len(ready) >= limit:
-            self.done.more = True
+        self.done.more = True  # until a turn finds nothing due
         groups: defaultdict[Origin, list[Candidate]] = defaultdict(list)
-        for candidate, origin in ready:
+        for candidate, origin in launching.due_candidates(self.tx, wanted, self.now):
             groups[origin].append(candidate)
         for origin, candidates in groups.items():
             left = self._launch(origin, candidates)
-            gone = {candidate.id for candidate in candidates} - set(left)
-            launching.drop_due(self.tx, gone)
-            if left:
-                self.done.more = True
+            launching.drop_due(self.tx, {candidate.id for candidate in candidates} - set(left))
 
     def _launch_feeds(self) -> None:
         passed: list[int] = []
@@ -536,7 +554,7 @@ class _Launch:
                 next_id = candidates[-1].id + 1
             else:
                 next_id = feed.last_id + 1
-            launching.advance_feed(self.tx, feed, next_id, self.now)
+            self.fed[feed.id] = next_id
             if left or next_id <= feed.last_id:
                 self.done.more = True
             if left:

@@ -16,6 +16,12 @@ def ints(values: Iterable[int]) -> str:
 
 
 def texts(values: Iterable[str]) -> str:
-    """One string, for `string_to_array(%s, E'\\x1f')`. NUL, which text can't hold, is dropped."""
-    joined = SEPARATOR.join(values)
+    """One string, for `string_to_array(%s, E'\\x1f')`, with as many parts as there are values.
+
+    NUL, which text can't hold, and a separator within a value are dropped.
+    """
+    parts = list(values)
+    joined = SEPARATOR.join(parts)
+    if joined.count(SEPARATOR) >= len(parts) > 0:
+        joined = SEPARATOR.join(part.replace(SEPARATOR, "") for part in parts)
     return joined.replace("\x00", "") if "\x00" in joined else joined

@@ -4,7 +4,7 @@ Nothing here finds messages by their state: `feed` names ranges of campaign mess
 ones, and both are read by key. Every statement names the index that carries it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -88,20 +88,29 @@ def feed_candidates(tx: Tx, feed: Feed, limit: int) -> list[Candidate]:
     return [Candidate._make(row) for row in rows]
 
 
-def advance_feed(tx: Tx, feed: Feed, next_id: int, now: datetime) -> None:
-    """Moves a feed on; one that is exhausted goes away."""
-    if next_id > feed.last_id:
-        tx.execute("DELETE FROM feed WHERE id = %s", (feed.id,))
-    else:
-        tx.execute(
-            "UPDATE feed SET next_id = %s, served_at = %s WHERE id = %s", (next_id, now, feed.id)
-        )
+def due_now(tx: Tx, now: datetime, limit: int) -> dict[int, list[int]]:
+    """The messages whose time has come, by class, at most `limit` of each; not locked yet.
+
+    One look for all classes, since nearly always there is nothing.
+    """
+    one_class = """
+        (SELECT class, message_id FROM due
+          WHERE class = {} AND due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s)
+        """
+    found: dict[int, list[int]] = {}
+    rows = tx.execute(
+        "UNION ALL".join(one_class.format(each) for each in (0, 1, 2)),  # due_next
+        {"now": now, "limit": limit},
+    )
+    for message_class, message_id in rows:
+        found.setdefault(message_class, []).append(message_id)
+    return found
 
 
 def due_candidates(
-    tx: Tx, message_class: int, now: datetime, limit: int, hold_uncertain: Sequence[int] = ()
+    tx: Tx, wanted: Sequence[int], now: datetime, hold_uncertain: Sequence[int] = ()
 ) -> list[tuple[Candidate, Origin]]:
-    """Single messages of a class whose time has come, locked; those in need of nothing are dropped.
+    """Those of `wanted` that can be launched, locked; what is in need of nothing is dropped.
 
     A message that has been settled, cancelled or skipped meanwhile leaves `due` here. One that still
     has a segment on the wire is put off by a second. Applications in `hold_uncertain` keep their
@@ -110,15 +119,12 @@ def due_candidates(
     ids = [
         row[0]
         for row in tx.execute(
-            # due_next
+            # due_pkey; who has the others locked launches them
             """
-            SELECT message_id FROM due
-             WHERE class = %s AND due_at <= %s
-             ORDER BY due_at
-             LIMIT %s
-               FOR UPDATE SKIP LOCKED
+            SELECT message_id FROM due WHERE message_id = ANY (%s::bigint[]) AND due_at <= %s
+             ORDER BY message_id FOR UPDATE SKIP LOCKED
             """,
-            (message_class, now, limit),
+            (ints(wanted), now),
         )
     ]
     if not ids:
@@ -258,28 +264,72 @@ def mark_ended(
     ).fetchall()
 
 
-def record_turn(tx: Tx, node_id: int, epoch: int, turn: int, ids: Iterable[int]) -> None:
-    """Proves that the turn committed, and names what it launched until all of it is settled."""
+def close_turn(
+    tx: Tx,
+    *,
+    node_id: int,
+    epoch: int,
+    turn: int,
+    launched: Iterable[int],
+    settled_turns: Iterable[int],
+    fed: Mapping[int, int],
+    tally: Mapping[tuple[int, str], int],
+    now: datetime,
+) -> None:
+    """What a turn writes last, in one statement.
+
+    Its row in `flight` proves that it committed and names what it launched until all of it is
+    settled; `settled_turns` are those of which all is. `fed` says where each feed goes on (behind
+    its end: it goes away), `tally` the differences to the counts of campaigns by state.
+    """
+    rows = _differences(tally)
     tx.execute(
-        "INSERT INTO flight (node_id, epoch, turn, message_ids) VALUES (%s, %s, %s, %s::bigint[])",
-        (node_id, epoch, turn, ints(ids)),
+        # flight_pkey, feed_pkey
+        """
+        WITH proof AS (
+            INSERT INTO flight (node_id, epoch, turn, message_ids)
+            VALUES (%(node)s, %(epoch)s, %(turn)s, %(launched)s::bigint[])),
+        settled AS (
+            DELETE FROM flight
+             WHERE node_id = %(node)s AND epoch = %(epoch)s AND turn = ANY (%(settled)s::bigint[])),
+        fed AS (
+            SELECT * FROM unnest(%(feeds)s::bigint[], %(nexts)s::bigint[]) AS f (id, next_id)),
+        exhausted AS (
+            DELETE FROM feed USING fed WHERE feed.id = fed.id AND fed.next_id > feed.last_id),
+        advanced AS (
+            UPDATE feed SET next_id = fed.next_id, served_at = %(now)s
+              FROM fed WHERE feed.id = fed.id AND fed.next_id <= feed.last_id)
+        INSERT INTO tally (campaign_id, state, n)
+        SELECT * FROM unnest(%(campaigns)s::bigint[], %(states)s::message_state[], %(ns)s::int[])
+        """,
+        {
+            "node": node_id,
+            "epoch": epoch,
+            "turn": turn,
+            "launched": ints(launched),
+            "settled": ints(settled_turns),
+            "feeds": ints(fed.keys()),
+            "nexts": ints(fed.values()),
+            "now": now,
+            "campaigns": ints(row[0] for row in rows),
+            "states": "{" + ",".join(row[1] for row in rows) + "}",
+            "ns": ints(row[2] for row in rows),
+        },
     )
 
 
 def forget_turns(tx: Tx, node_id: int, epoch: int, turns: Iterable[int]) -> None:
-    """Drops turns of which everything is settled."""
-    array = ints(turns)
-    if array != "{}":
-        tx.execute(
-            # flight_pkey
-            "DELETE FROM flight WHERE node_id = %s AND epoch = %s AND turn = ANY (%s::bigint[])",
-            (node_id, epoch, array),
-        )
+    """Drops turns of which everything is settled, when there is nothing else to write."""
+    tx.execute(
+        # flight_pkey
+        "DELETE FROM flight WHERE node_id = %s AND epoch = %s AND turn = ANY (%s::bigint[])",
+        (node_id, epoch, ints(turns)),
+    )
 
 
-def add_tally(tx: Tx, changes: dict[tuple[int, str], int]) -> None:
+def add_tally(tx: Tx, changes: Mapping[tuple[int, str], int]) -> None:
     """Adds differences to the counts of campaigns by state."""
-    rows = [(campaign, state, n) for (campaign, state), n in sorted(changes.items()) if n]
+    rows = _differences(changes)
     if rows:
         tx.execute(
             """
@@ -292,3 +342,7 @@ def add_tally(tx: Tx, changes: dict[tuple[int, str], int]) -> None:
                 ints(row[2] for row in rows),
             ),
         )
+
+
+def _differences(changes: Mapping[tuple[int, str], int]) -> list[tuple[int, str, int]]:
+    return [(campaign, state, n) for (campaign, state), n in sorted(changes.items()) if n]

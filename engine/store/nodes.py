@@ -110,16 +110,23 @@ class Fenced(Exception):
     """Another process has taken this node's epoch: it must stop sending at once."""
 
 
-def check_epoch(tx: Tx, node_id: int, epoch: int) -> None:
-    """Raises Fenced unless the node still is this process; holds that until the commit."""
+def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
+    """Raises Fenced unless the node still is this process; holds that until the commit.
+
+    Answers what a turn begins with: the database's time, and whether any receipt is parked.
+    """
     row = tx.execute(
         # node_pkey. KEY SHARE is the weakest lock that a take-over's FOR UPDATE waits for; the
         # lease, which is no key, can be renewed meanwhile.
-        "SELECT 1 FROM node WHERE id = %s AND epoch = %s FOR KEY SHARE",
+        """
+        SELECT clock_timestamp(), EXISTS (SELECT FROM parked)
+          FROM node WHERE id = %s AND epoch = %s FOR KEY SHARE
+        """,
         (node_id, epoch),
     ).fetchone()
     if row is None:
         raise Fenced(f"node {node_id} is no longer in epoch {epoch}")
+    return row[0], row[1]
 
 
 def renew(tx: Tx, node_id: int, epoch: int) -> None:

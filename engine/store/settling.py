@@ -26,17 +26,29 @@ _COUNTED = """
 
 
 def settle_accepted(
-    tx: Tx, ids: Sequence[int], *, segment: int, attempt: int, now: datetime
+    tx: Tx,
+    accepted: Sequence[tuple[int, str | None]],
+    *,
+    carrier_id: int,
+    segment: int,
+    attempt: int,
+    now: datetime,
 ) -> Moves:
-    """The SMSC took `segment` of these messages; with the last one of a message it is sent.
+    """The SMSC took `segment` of these (message, SMSC's id); with the last one a message is sent.
 
     A late answer to an earlier attempt counts as well, but leaves the newer attempt on the wire.
+    What the SMSC calls each is noted in the same statement. Repeatable.
     """
     bit = 1 << (segment - 1)
     return tx.execute(
-        # message_YYYYMMDD_pkey; a HOT update
+        # message_YYYYMMDD_pkey, a HOT update; submission_YYYYMMDD_pkey for the conflict
         f"""
-        WITH moved AS (
+        WITH noted AS (
+            INSERT INTO submission (message_id, segment, attempt, carrier_id, smsc_id, at)
+            SELECT m, %(segment)s, %(attempt)s, %(carrier)s, nullif(i, ''), %(now)s
+              FROM unnest(%(ids)s::bigint[], string_to_array(%(smsc_ids)s, E'\\x1f')) AS r (m, i)
+                ON CONFLICT DO NOTHING),
+        moved AS (
             UPDATE message
                SET accepted = accepted | %(bit)s,
                    launched = CASE WHEN attempt = %(attempt)s THEN launched & ~ %(bit)s::int
@@ -51,7 +63,15 @@ def settle_accepted(
             RETURNING campaign_id, old.state AS was, new.state AS became)
         {_COUNTED}
         """,
-        {"bit": bit, "attempt": attempt, "now": now, "ids": ints(ids)},
+        {
+            "bit": bit,
+            "segment": segment,
+            "attempt": attempt,
+            "carrier": carrier_id,
+            "now": now,
+            "ids": ints(one[0] for one in accepted),
+            "smsc_ids": texts(one[1] or "" for one in accepted),
+        },
     ).fetchall()
 
 
@@ -114,33 +134,6 @@ def refusals(tx: Tx, ids: Sequence[int]) -> dict[int, int]:
         (ints(ids),),
     )
     return dict(rows.fetchall())
-
-
-def record_submissions(
-    tx: Tx,
-    carrier_id: int,
-    rows: Sequence[tuple[int, int, int, str | None]],
-    now: datetime,
-) -> None:
-    """Notes what the SMSC calls each (message, segment, attempt). Repeatable."""
-    tx.execute(
-        # submission_YYYYMMDD_pkey for the conflict
-        """
-        INSERT INTO submission (message_id, segment, attempt, carrier_id, smsc_id, at)
-        SELECT m, s, a, %s, nullif(i, ''), %s
-          FROM unnest(%s::bigint[], %s::smallint[], %s::smallint[],
-                      string_to_array(%s, E'\\x1f')) AS r (m, s, a, i)
-            ON CONFLICT DO NOTHING
-        """,
-        (
-            carrier_id,
-            now,
-            ints(row[0] for row in rows),
-            ints(row[1] for row in rows),
-            ints(row[2] for row in rows),
-            texts(row[3] or "" for row in rows),
-        ),
-    )
 
 
 class Submission(NamedTuple):
@@ -289,8 +282,6 @@ def park(tx: Tx, receipts: Sequence[Parked]) -> None:
 
 def unpark(tx: Tx, carrier_id: int, smsc_ids: Iterable[str]) -> list[Parked]:
     """Takes out the receipts that came before these ids were known, oldest first."""
-    if tx.execute("SELECT 1 FROM parked LIMIT 1").fetchone() is None:
-        return []
     rows = tx.execute(
         # parked_candidate_pkey, parked_pkey
         """
