@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 import typer
 
-from admin_cli import shell
+from admin_cli import render, shell
 from admin_cli.desk import Desk, command, single
 from admin_cli.main import DONE, REFUSED, UNREACHABLE, USAGE
 from config.load import ConfigError
-from config.settings import BindMode
+from config.settings import DEFAULT_CARRIER, BindMode
 from engine.operations import Refused, Unreachable, database
-from smpp import status as smpp_status
-from smpp import transport
+from smpp import status, transport
 from smpp.pdu import Bind, Mode
 from smpp.session import BindFailed, SessionClosed, open_session
 from smpp.timers import Timing
@@ -34,12 +31,20 @@ _MODES = {
     BindMode.RECEIVER: Mode.RECEIVER,
 }
 
+_CREDENTIALS = frozenset(
+    {status.INVALID_PASSWORD, status.INVALID_SYSTEM_ID, status.BIND_FAILED, status.SYSTEM_ERROR}
+)
+"""How SMSCs say that they don't want us: the last two when they don't want to say why."""
+
+_NONE = "no carrier is configured, so that is where `siaran smsc` would listen"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found: `exit` is 0 when all is well; `says` what there is, or what to do."""
+    """What one check found: that all is well (`exit` 0), or what is wrong and what to do."""
 
-    what: str
+    what: str  # configuration, database, carrier
+    name: str | None = None  # the carrier's
     exit: int
     says: str
 
@@ -48,83 +53,102 @@ class Finding:
         return self.exit == DONE
 
 
+Tell = Callable[[Finding], None]
+
+
 @command(app, "check", "siaran check", "siaran check --config siaran.toml --json")
 def check(desk: Desk) -> None:
     """Check configuration, database, and a bind to each carrier: a line each.
 
-    The database is opened (an embedded one is started), every carrier is bound to and unbound
-    from again, once for each mode that it is configured with. Exit code 0: all is well; 2: the
-    configuration is wrong; 1: something was refused; 3: something can't be reached now.
+    The database is opened (the embedded one is started when it doesn't run), and every carrier is
+    bound to and unbound from again, in each mode that it is configured with. A carrier that allows
+    no more binds than those of an engine that runs refuses this one.
+
+    Exit code: 0 all is well; 2 the configuration is wrong; 1 something is refused; 3 nothing is
+    refused, but something can't be reached now.
     """
-    findings = list(_findings(desk))
-    worst = next((f.exit for f in findings if f.exit == USAGE), None)
-    if worst is None:
-        # Refused before unreachable: what can't be reached now may come back by itself.
-        worst = next(
-            (code for code in (REFUSED, UNREACHABLE) if any(f.exit == code for f in findings)), DONE
-        )
-    if desk.json:
-        desk.card(
-            {
-                "ok": worst == DONE,
-                "checks": [{"what": f.what, "ok": f.ok, "says": f.says} for f in findings],
-            }
-        )
+    found: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        found.append(finding)
+        if not desk.json:
+            print(_line(finding, width), flush=True)
+
+    width = len("configuration")
+    try:
+        settings = desk.settings()
+    except ConfigError as error:
+        tell(Finding(what="configuration", exit=USAGE, says=str(error)))
     else:
-        width = max(len(f.what) for f in findings)
-        for f in findings:
-            print(
-                f"{f.what.ljust(width)}  {'ok   ' if f.ok else 'WRONG'}  {f.says}", file=sys.stdout
-            )
+        width = max(width, *(len(f"carrier {carrier.name}") for carrier in settings.carriers))
+        tell(Finding(what="configuration", exit=DONE, says=_configured(desk, settings)))
+        tell(_database(desk, settings))
+        shell.run(_carriers, settings.carriers, tell)
+    worst = verdict(found)
+    if desk.json:
+        checks = [
+            {"what": f.what, "name": f.name, "ok": f.ok, "says": f.says}
+            for f in sorted(found, key=lambda f: (f.name is not None, f.name))
+        ]
+        desk.card({"ok": worst == DONE, "checks": checks})
     if worst != DONE:
         raise typer.Exit(worst)
 
 
-def _findings(desk: Desk) -> Iterator[Finding]:
-    try:
-        settings = desk.settings()
-    except ConfigError as error:
-        yield Finding(what="configuration", exit=USAGE, says=str(error))
-        return
-    yield Finding(what="configuration", exit=DONE, says=_configured(desk, settings))
-    yield _database(desk, settings)
-    yield from shell.run(_carriers, settings.carriers)
+def verdict(found: list[Finding]) -> int:
+    """The exit code of all. What can't be reached may come back by itself, so it counts last."""
+    codes = {finding.exit for finding in found}
+    return next((code for code in (USAGE, REFUSED, UNREACHABLE) if code in codes), DONE)
+
+
+def _line(finding: Finding, width: int) -> str:
+    what = f"{finding.what} {finding.name or ''}".strip()
+    verdict = "ok   " if finding.ok else "WRONG"
+    return f"{what.ljust(width)}  {verdict}  {render.printable(finding.says)}"
 
 
 def _configured(desk: Desk, settings: Settings) -> str:
-    source = desk.config or os.environ.get("SIARAN_CONFIG") or "no file, so the defaults"
-    return f"{source}: carriers {', '.join(carrier.name for carrier in settings.carriers)}"
+    binds = sum(kind.count for carrier in settings.carriers for kind in carrier.binds)
+    counts = (
+        _counted(len(settings.carriers), "carrier"),
+        _counted(binds, "bind"),
+        _counted(len(settings.routes), "route"),
+    )
+    return f"{desk.config or 'no file, the defaults'}: {', '.join(counts)}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _database(desk: Desk, settings: Settings) -> Finding:
     try:
-        with desk.database():
+        with desk.database() as opened:
             found = database.status(settings)
+            where = opened.describe()
     except Refused as error:
         return Finding(what="database", exit=REFUSED, says=str(error))
     except Unreachable as error:
         return Finding(what="database", exit=UNREACHABLE, says=str(error))
-    says = f"{found.where}, PostgreSQL {found.server_version}, schema {found.schema_version}"
+    schema = f"the schema is up to date ({found.schema_version})"
+    says = f"{where}: PostgreSQL {found.server_version}, {schema}"
     return Finding(what="database", exit=DONE, says=says)
 
 
-async def _carriers(carriers: tuple[Carrier, ...]) -> list[Finding]:
-    """All carriers at once, in the order of the configuration."""
-    found: dict[str, list[Finding]] = {}
+async def _carriers(carriers: tuple[Carrier, ...], tell: Tell) -> None:
+    """All carriers at once, the modes of one in turn: it may allow one bind only."""
 
     async def one(carrier: Carrier) -> None:
-        found[carrier.name] = [await _bind(carrier, binds.mode) for binds in carrier.binds]
+        for binds in carrier.binds:
+            tell(await _bind(carrier, binds.mode))
 
     async with trio.open_nursery() as nursery:
         for carrier in carriers:
             nursery.start_soon(one, carrier)
-    return [finding for carrier in carriers for finding in found[carrier.name]]
 
 
 async def _bind(carrier: Carrier, mode: BindMode) -> Finding:
     """Bind and unbind. What the SMSC delivers meanwhile is not answered, so that it comes again."""
-    what = f"carrier {carrier.name}"
-    where = f"{carrier.host}:{carrier.port}"
     timers = carrier.timers
     timing = Timing(bind_timeout_s=timers.bind_timeout_s, unbind_timeout_s=timers.unbind_timeout_s)
     pdu = Bind(
@@ -133,6 +157,8 @@ async def _bind(carrier: Carrier, mode: BindMode) -> Finding:
         password=carrier.password.reveal(),
         system_type=carrier.system_type,
     )
+    where = f"{carrier.host}:{carrier.port}, {mode}"
+    code = UNREACHABLE
     try:
         stream = await transport.connect(
             carrier.host, carrier.port, timeout_s=timers.connect_timeout_s
@@ -141,19 +167,25 @@ async def _bind(carrier: Carrier, mode: BindMode) -> Finding:
             peer = session.peer.system_id
             await session.unbind()
     except transport.ConnectFailed as error:
-        return Finding(
-            what=what,
-            exit=UNREACHABLE,
-            says=f"{error}; check host and port, and whether the SMSC runs",
-        )
+        check = f"check carriers.{carrier.name}: host and port, and whether the SMSC runs"
+        says = f"{error}; {_NONE if carrier is DEFAULT_CARRIER else check}"
     except BindFailed as error:
-        if error.status is None:
-            return Finding(what=what, exit=UNREACHABLE, says=f"{where}: no bind: {error}")
-        return Finding(
-            what=what,
-            exit=REFUSED,
-            says=f"{where}: the bind was refused: {smpp_status.describe(error.status)}",
-        )
+        says = f"{where}: {error}; {_advice(carrier, error.status)}"
+        code = UNREACHABLE if error.status is None else REFUSED
     except SessionClosed as error:
-        return Finding(what=what, exit=UNREACHABLE, says=f"{where}: {error}")
-    return Finding(what=what, exit=DONE, says=f"{where}: bound as {mode}, SMSC {peer!r}")
+        says = f"{where}: {error}"
+    else:
+        named = f' to "{peer}"' if peer else ""
+        says, code = f"{where}: bound{named} and unbound", DONE
+    return Finding(what="carrier", name=carrier.name, exit=code, says=says)
+
+
+def _advice(carrier: Carrier, refusal: int | None) -> str:
+    if refusal is None:
+        return "is that the port of an SMSC?"
+    if refusal == status.ALREADY_BOUND:
+        return "an engine that runs may hold all binds that the carrier allows"
+    if refusal in _CREDENTIALS:
+        keys = "system_id, password, system_type"
+        return f"check carriers.{carrier.name}: {keys}, and whether the carrier knows our address"
+    return "ask the carrier what it wants"

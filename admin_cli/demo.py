@@ -1,20 +1,21 @@
 """`siaran demo`: a campaign from a CSV file to its receipts, with all that production would run.
 
-Embedded PostgreSQL in a home of its own, `siaran smsc` and `siaran run` as processes: real TCP,
-real SQL. Whatever happens, nothing is left running, and unless it is to be kept, no file either.
+The database, `siaran smsc` and `siaran run` are processes, with TCP and SQL between them, in a
+home of their own. Whatever happens, nothing of it is left running; and of its files only what
+somebody asked for (--keep), or needs (the logs, when something failed).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import shutil
-import tempfile
+import shlex
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,24 +23,86 @@ from typing import Annotated, Any
 import typer
 
 from admin_cli import watching
-from admin_cli.children import Children
+from admin_cli.children import Child, Children, Ended, running
 from admin_cli.desk import Desk, command, single
+from admin_cli.staging import INDENT, Story, interruptible, temporary_home, undisturbed
 from config.load import load
 from engine.clock import utc_now
 from engine.operations import (
     Actor,
+    Database,
+    Refused,
     campaigns,
-    database,
     drafts,
     importing,
+    inbox,
     open_database,
     reports,
 )
+from engine.operations.campaigns import ENDED, MessageState, Progress
+from engine.operations.importing import ImportReport, Upload
+from engine.operations.reports import Report
 
 app = single("Watch a campaign go out and come back.")
 
 SAMPLE = files("admin_cli") / "sample"
-_LIST = "demo"
+"""The guide's example: three recipients with their params, and its message; and what they answer."""
+
+REPLIES = 3
+"""One of each of the sample's recipients."""
+
+LIST = "demo"
+
+FIRST = ("Agus", "Ani", "Budi", "Dewi", "Eko", "Hana", "Joko", "Made", "Putri", "Rina", "Wayan")
+LAST = ("Gunawan", "Halim", "Lestari", "Nasution", "Pratama", "Siregar", "Susanto", "Wijaya")
+
+CONFIGURATION = """\
+[node]
+name = "demo"
+
+[http]
+listen = "127.0.0.1:0"
+
+[carriers.simulator]
+host = "127.0.0.1"
+port = {port}
+system_id = "siaran"
+window = 500
+"""
+
+LOOK_S = 0.2
+"""Between two looks: a thousand messages are gone within the second of `campaign watch`."""
+
+START_S = 20.0
+"""What the simulator gets to start, on a machine that has other things to do."""
+
+REPLIES_S = 10.0
+
+STALL_S = 30.0
+"""When nothing has changed for so long it won't any more, and somebody should hear of it."""
+
+UNDECIDED = (
+    MessageState.QUEUED,
+    MessageState.LAUNCHED,
+    MessageState.SENT,
+    MessageState.UNCERTAIN,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of it all. Numbers are written as in the list, `+64…`."""
+
+    expected: Sequence[str]
+    received: Mapping[str, int]
+    """How many messages to a number the SMSC took."""
+    messages: Sequence[tuple[str, str]]
+    """The sample's, as the SMSC got them: number and text."""
+    replies: Sequence[tuple[str, str]]
+    imported: ImportReport
+    report: Report
+    smsc: Mapping[str, int]
+    took_s: float
 
 
 @command(app, "demo", "siaran demo", "siaran demo --recipients 50 --keep")
@@ -47,96 +110,247 @@ def demo(
     desk: Desk,
     recipients: Annotated[
         int,
-        typer.Option("--recipients", min=0, max=100_000, metavar="N", help="besides the sample's"),
+        typer.Option(
+            "--recipients", min=0, max=100_000, metavar="N", help="besides the sample's 3"
+        ),
     ] = 1000,
     keep: Annotated[
-        bool, typer.Option("--keep", help="keep database, logs and records, and say where")
+        bool, typer.Option("--keep", help="keep database, record and logs, and say where")
     ] = False,
 ) -> None:
     """Watch a campaign go out over SMPP and its receipts come in, with everything embedded.
 
-    It starts a database, the SMSC simulator and the engine, imports a sample list and so many
-    generated recipients, sends them a message with their params in it, and shows what came of
-    it. Exit code 0: every message has its receipt, and the SMSC got each exactly once.
+    It starts a database, the SMSC simulator and the engine, imports the guide's sample list and
+    as many made up recipients as you like, and sends them a message with their params in it. Your
+    own database and configuration are not touched, and nothing is left when it ends.
+
+    Exit code 0: every message has its receipt, and the SMSC got each of them exactly once.
     """
+    story = Story(quiet=desk.json)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(interruptible())
+        home = stack.enter_context(temporary_home(keep=keep))
+        children = stack.enter_context(running(home))
+        stack.callback(undisturbed)  # of all that happens at the end this comes first
+        try:
+            outcome = _play(story, home, children, recipients, desk.by)
+        except Ended as ended:
+            if not desk.json:
+                title = f"The last words of `siaran {ended.child.word}`:"
+                print("", title, *ended.child.last_words(), "", sep="\n", file=sys.stderr)
+            raise Refused(f"{ended}; its log is {ended.child.log}") from ended
+        found = faults(outcome)
+        if desk.json:
+            desk.card(_document(outcome, ok=not found, kept_in=home if keep else None))
+        if found:
+            raise Refused("; ".join(found))
+        story.say(
+            "",
+            f"Each of the {len(outcome.expected):,} messages has its receipt, and the SMSC got each"
+            f" exactly once ({outcome.took_s:.1f} s).",
+        )
+        if keep:
+            _tell_where(story, home, outcome.report.id)
 
-    def say(line: str) -> None:
-        if not desk.json:
-            print(line)
 
+def faults(outcome: Outcome) -> list[str]:
+    """What is not as it should be, in words; [] when every message has its receipt."""
+    total, delivered = len(outcome.expected), outcome.report.counts[MessageState.DELIVERED]
+    missing = [number for number in outcome.expected if not outcome.received.get(number)]
+    repeated = [number for number, times in outcome.received.items() if times > 1]
+    strange = outcome.received.keys() - set(outcome.expected)
+    found = []
+    if delivered != total:
+        found.append(f"{total - delivered:,} of {total:,} messages have no good receipt")
+    if missing:
+        found.append(f"the SMSC did not get {len(missing):,}, such as that to {missing[0]}")
+    if repeated:
+        found.append(f"the SMSC got {len(repeated):,} repeatedly, such as that to {repeated[0]}")
+    if strange:
+        found.append(f"the SMSC got {len(strange):,} to others, such as {min(strange)}")
+    if len(outcome.replies) != REPLIES:
+        found.append(f"{len(outcome.replies)} replies came in, not {REPLIES}")
+    return found
+
+
+def _play(story: Story, home: Path, children: Children, recipients: int, by: str) -> Outcome:
+    """From nothing to the report."""
     began = time.monotonic()
-    with _home(keep) as home, Children(home) as children:
-        say("Start")
-        (home / "replies.toml").write_text((SAMPLE / "replies.toml").read_text("utf-8"), "utf-8")
-        smsc = children.start(
-            "smsc",
-            "smsc",
-            "--json",
-            "--port",
-            "0",
-            "--record",
-            str(home / "record.jsonl"),
-            "--replies",
-            str(home / "replies.toml"),
+    sample, generated = _sample("recipients.csv"), list(made_up(recipients))
+    numbers = [row.partition(",")[0] for row in (*sample.splitlines(), *generated)]
+    story.say(f"A campaign to {len(numbers):,} recipients, with all that it needs on this machine.")
+    actor = Actor(application="default", by=by)
+
+    story.head("Start what production would run, each a process of its own")
+    smsc = _start_smsc(home, children)
+    with open_database(load(None, {})) as db:
+        port = json.loads(smsc.read_line(START_S))["port"]
+        engine = _start_engine(home, children, port)
+        story.table(
+            [
+                ("database", "embedded PostgreSQL"),
+                ("SMSC", f"siaran smsc, the simulator, at 127.0.0.1:{port}"),
+                ("engine", "siaran run, a transceiver to it"),
+            ]
         )
-        port = int(json.loads(smsc.read_line(20))["listening"].rpartition(":")[2])
-        config = home / "siaran.toml"
-        config.write_text(
-            f'[node]\nname = "demo"\n\n[http]\nlisten = "127.0.0.1:0"\n\n[carriers.simulator]\nhost = "127.0.0.1"\nport = {port}\nsystem_id = "siaran"\nwindow = 500\n',
-            "utf-8",
-        )
-        settings = load(config, {})
-        with open_database(settings) as db:
-            engine = children.start("run", "run", "--config", str(config))
-            file = home / "recipients.csv"
-            file.write_text(
-                (SAMPLE / "recipients.csv").read_text("utf-8") + "".join(_made_up(recipients)),
-                "utf-8",
-            )
-            actor = Actor(application="default", by=desk.by)
-            imported = importing.import_file(
-                db, actor, importing.Upload(list=_LIST, file=file, create=True)
-            )
-            say(f"imported {imported.imported:,}")
-            message = (SAMPLE / "message.txt").read_text("utf-8").strip()
-            created = drafts.new(
-                db, actor, _LIST, drafts.Draft(message=message), now=utc_now(), confirmed=True
-            )
-            campaign_id = created.campaign.id
 
-            def look() -> Any:
-                children.check()
-                return db.run(campaigns.progress, actor, campaign_id)
+        story.head("Import the list", f"siaran list import {LIST} recipients.csv --create")
+        file = home / "recipients.csv"
+        file.write_text(sample + "".join(generated), "utf-8")
+        imported = importing.import_file(db, actor, Upload(list=LIST, file=file, create=True))
+        story.table([(f"{imported.rows:,} rows", f"{imported.imported:,} members")])
 
-            watching.follow(look, quiet=desk.json)
-            while db.run(reports.campaign, actor, campaign_id, now=utc_now()).counts[
-                campaigns.MessageState.SENT
-            ]:
-                children.check()
-                time.sleep(0.1)
-            report = db.run(reports.campaign, actor, campaign_id, now=utc_now())
-            engine.end()
-            smsc.end()
-        destinations = Counter(
-            json.loads(line)["destination"] for line in (home / "record.jsonl").open()
-        )
-        database.stop(settings)
-        say(f"{report.counts} {len(destinations)} {time.monotonic() - began:.1f}")
+        message = _sample("message.txt").strip()
+        typed = f"siaran campaign new --list {LIST} --message {shlex.quote(message)} --now"
+        story.head("Send", typed)
+        draft = drafts.Draft(message=message)
+        campaign = drafts.new(db, actor, LIST, draft, now=utc_now(), confirmed=True).campaign
+        _follow(story, children, lambda: db.run(campaigns.progress, actor, campaign.id))
+        replies = _await_replies(db, actor, children)
+        report = db.run(reports.campaign, actor, campaign.id, now=utc_now())
+    engine.end()
+    counters = json.loads(smsc.end().splitlines()[-1])
+    received, texts = read_record(home / "record.jsonl", numbers[: len(sample.splitlines())])
+
+    story.head("The sample's three messages, as the SMSC got them")
+    story.table(texts.items())
+    story.head("What they wrote back", "siaran inbox ls")
+    story.table(replies or [("nothing",)])
+    story.head("Report", f"siaran report campaign {campaign.id}")
+    story.table(_report(report))
+    return Outcome(
+        expected=numbers,
+        received=received,
+        messages=list(texts.items()),
+        replies=replies,
+        imported=imported,
+        report=report,
+        smsc=counters,
+        took_s=time.monotonic() - began,
+    )
 
 
-def _made_up(count: int) -> Iterator[str]:
+def made_up(count: int) -> Iterator[str]:
+    """CSV rows like the sample's, each to another number; the same ones each time."""
     chance = random.Random(1)
-    for n in range(count):
-        number = 100_000 + n
-        yield f"+62812{number}{(number + 1) % 10},Dewi,Lestari,{chance.randint(1, 28)} Nov,${chance.randint(1000, 99999) / 100:.2f},0800123456\n"
+    for n in range(100_000, 100_000 + count):
+        # Indonesian mobiles. The last digit is not that before it, since a number that ends in
+        # a row of equal digits is doubted at the import, as one that somebody made up.
+        mobile = f"+62812{n}{(n + 1) % 10}"
+        first, last = chance.choice(FIRST), chance.choice(LAST)
+        day, amount = chance.randint(1, 28), chance.randint(1_00, 999_99) / 100
+        phone = f"0800{chance.randint(100_000, 999_999)}"
+        yield f"{mobile},{first},{last},{day} Nov,${amount:.2f},{phone}\n"
 
 
-@contextlib.contextmanager
-def _home(keep: bool) -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="siaran-demo-"))
-    os.environ["SIARAN_HOME"] = str(home)
-    try:
-        yield home
-    finally:
-        if not keep:
-            shutil.rmtree(home)
+def read_record(file: Path, wanted: Sequence[str]) -> tuple[Counter[str], dict[str, str]]:
+    """What the SMSC took: how many messages to each number, and the texts to those `wanted`."""
+    received: Counter[str] = Counter()
+    texts: dict[str, str] = {}
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            if row["id"] is None or row["part"] not in (None, 1):
+                continue  # not taken, or not the first segment
+            number = f"+{row['destination']}"
+            received[number] += 1
+            if number in wanted:
+                texts[number] = row["text"]
+    return received, {number: texts[number] for number in wanted if number in texts}
+
+
+def _start_smsc(home: Path, children: Children) -> Child:
+    replies = home / "replies.toml"
+    replies.write_text(_sample("replies.toml"), "utf-8")
+    record = str(home / "record.jsonl")
+    words = ("--json", "--port", "0", "--record", record, "--replies", str(replies))
+    return children.start("smsc", *words, reads=True)
+
+
+def _start_engine(home: Path, children: Children, port: int) -> Child:
+    configuration = home / "siaran.toml"
+    configuration.write_text(CONFIGURATION.format(port=port), "utf-8")
+    return children.start("run", "--config", str(configuration))
+
+
+def _follow(story: Story, children: Children, look: Callable[[], Progress]) -> None:
+    """Until each message has its receipt. Raises Ended, and Refused when nothing moves."""
+    before: Progress | None = None
+    moved_at = time.monotonic()
+
+    def watched() -> Progress:
+        nonlocal before, moved_at
+        children.check()
+        seen = look()
+        if seen != before:
+            before, moved_at = seen, time.monotonic()
+        elif time.monotonic() - moved_at > STALL_S:
+            counts = ", ".join(f"{state} {n:,}" for state, n in seen.counts.items() if n)
+            raise Refused(
+                f"nothing has changed for {STALL_S:g} s: the campaign is {seen.state}"
+                f" ({counts or 'no recipients'}); the logs are {children.logs()}"
+            )
+        return seen
+
+    watching.follow(watched, quiet=story.quiet, over=_settled, every_s=LOOK_S, indent=len(INDENT))
+
+
+def _settled(seen: Progress) -> bool:
+    return seen.state in ENDED and not any(seen.counts[state] for state in UNDECIDED)
+
+
+def _await_replies(db: Database, actor: Actor, children: Children) -> list[tuple[str, str]]:
+    """What the sample's recipients write back, the first to come first; at most REPLIES_S long."""
+    until = time.monotonic() + REPLIES_S
+    while True:
+        children.check()
+        found = db.run(inbox.ls, actor, limit=REPLIES + 1)
+        if len(found) >= REPLIES or time.monotonic() > until:
+            return [(mo.mobile, mo.content) for mo in reversed(found)]
+        time.sleep(LOOK_S)
+
+
+def _report(report: Report) -> list[tuple[str, str, str]]:
+    total = report.recipients or 0
+    rows = [("recipients", f"{total:,}", "")]
+    rows += [
+        (state.value, f"{n:,}", f"{n / total:.1%}" if total else "")
+        for state, n in report.counts.items()
+        if n
+    ]
+    rows += [("segments", f"{report.segments:,}", ""), ("replies", f"{report.replies:,}", "")]
+    if report.duration_s is not None:
+        rows.append(("duration", f"{report.duration_s:.1f}", "s"))
+    width = max(len(value) for _, value, _ in rows)
+    return [(what, value.rjust(width), more) for what, value, more in rows]
+
+
+def _document(outcome: Outcome, *, ok: bool, kept_in: Path | None) -> dict[str, Any]:
+    return {
+        "ok": ok,
+        "recipients": len(outcome.expected),
+        "delivered": outcome.report.counts[MessageState.DELIVERED],
+        "exactly_once": outcome.received == Counter(outcome.expected),
+        "messages": [{"mobile": number, "text": text} for number, text in outcome.messages],
+        "replies": [{"mobile": number, "content": text} for number, text in outcome.replies],
+        "import": outcome.imported,
+        "report": outcome.report,
+        "smsc": outcome.smsc,
+        "took_s": round(outcome.took_s, 3),
+        "kept_in": kept_in,
+    }
+
+
+def _tell_where(story: Story, home: Path, campaign_id: int) -> None:
+    where = f"SIARAN_HOME={shlex.quote(str(home))}"
+    story.head(f"All of it is kept in {home}")
+    story.table(
+        [
+            ("look at it", f"{where} siaran report campaign {campaign_id}"),
+            ("remove it", f"{where} siaran db stop --yes && rm -r {shlex.quote(str(home))}"),
+        ]
+    )
+
+
+def _sample(name: str) -> str:
+    return (SAMPLE / name).read_text("utf-8")

@@ -45,10 +45,10 @@ class Desk:
 
         return load(self.config, os.environ)
 
-    def actor(self, reason: str | None = None) -> Actor:
+    def actor(self) -> Actor:
         from engine.operations import Actor
 
-        return Actor(application=self.app, by=self.by, reason=reason)
+        return Actor(application=self.app, by=self.by)
 
     @contextmanager
     def database(self) -> Iterator[Database]:
@@ -124,20 +124,20 @@ _COMMON: Mapping[str, Any] = {
 
 def noun(help_line: str, **settings: Any) -> typer.Typer:
     """A group of commands, `siaran NOUN …`, which takes the shared options itself too."""
-    app = typer.Typer(
+    app = single(help_line, **settings)
+    app.callback()(_with_common(lambda ctx: None, []))
+    return app
+
+
+def single(help_line: str, **settings: Any) -> typer.Typer:
+    """A command that stands alone, `siaran run`: give it one `command(app, "run", …)`."""
+    return typer.Typer(
         help=help_line,
         add_completion=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
         **settings,
     )
-    app.callback()(_with_common(lambda ctx: None, []))
-    return app
-
-
-def single(help_line: str) -> typer.Typer:
-    """A command that stands alone, `siaran run`: give it one `command(app, "run", …)`."""
-    return typer.Typer(help=help_line, add_completion=False, rich_markup_mode=None)
 
 
 def command(

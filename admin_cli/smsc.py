@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import signal
@@ -73,10 +74,16 @@ def smsc(
     ] = 0.0,
     no_receipts: Annotated[bool, typer.Option("--no-receipts", help="send none at all")] = False,
     receipt_state: Annotated[
-        ReceiptState, typer.Option("--receipt-state", help="what every receipt says")
+        ReceiptState,
+        typer.Option(
+            "--receipt-state", metavar="S", help="of all: delivered, rejected, expired, …"
+        ),
     ] = _DEFAULT.receipt_state,
     receipt_form: Annotated[
-        ReceiptForm, typer.Option("--receipt-form", help="id and state in the text, in TLVs, both")
+        ReceiptForm,
+        typer.Option(
+            "--receipt-form", metavar="F", help="id and state are in: text, tlv, text+tlv"
+        ),
     ] = ReceiptForm.BOTH,
     error_pct: Annotated[
         float,
@@ -117,7 +124,8 @@ def smsc(
     """Run the SMSC simulator until SIGTERM or Ctrl-C, and then say what it has seen and done.
 
     It takes every bind and message, answers, and sends receipts; the options give it faults.
-    SIGUSR1 prints the counters at any time; with --json they are a line of JSON.
+    SIGUSR1 prints the counters at any time. With --json there are lines of JSON: where it
+    listens, then the counters.
 
     \b
     A file for --replies has a table a rule; the first whose pattern is found in a message counts:
@@ -148,7 +156,12 @@ def smsc(
         replies=_rules(replies),
         seed=seed,
     )
-    shell.run(_be, options, desk.json)
+    try:
+        shell.run(_be, options, desk.json)
+    except BrokenPipeError:
+        raise  # whoever read the counters has gone
+    except OSError as error:  # a full disk, in the midst of it
+        raise Refused(f"{record}: the record can't be written: {error.strerror}") from error
 
 
 async def _be(options: Options, as_json: bool) -> None:
@@ -171,10 +184,15 @@ async def _be(options: Options, as_json: bool) -> None:
 
 
 def _listening(options: Options, port: int, as_json: bool) -> None:
-    where = f"[{options.host}]:{port}" if ":" in options.host else f"{options.host}:{port}"
+    """Say so to a person; with --json to a script, too: it wants to know the port."""
+    where = _place(options.host, port)
     print(f"SMSC simulator: listening on {where}", file=sys.stderr, flush=True)
     if as_json:
-        print(json.dumps({"listening": where}), flush=True)
+        print(json.dumps({"listening": where, "port": port}), flush=True)
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _count(counters: Counters, as_json: bool) -> None:
@@ -182,7 +200,10 @@ def _count(counters: Counters, as_json: bool) -> None:
     if as_json:
         print(json.dumps(counted), flush=True)
     else:
-        seen = (f"{name.replace('_', ' ')} {n:,}" for name, n in counted.items())
+        always = ("binds", "submits", "accepted")
+        seen = [
+            f"{name.replace('_', ' ')} {n:,}" for name, n in counted.items() if n or name in always
+        ]
         print(", ".join(seen), flush=True)
 
 
@@ -190,8 +211,8 @@ def _no_start(options: Options, error: OSError) -> Refused:
     why = error.strerror or str(error)
     if error.filename is not None:
         return Refused(f"{error.filename}: the record can't be written: {why}")
-    where = f"{options.host}:{options.port}"
-    return Refused(f"{where}: can't listen there: {why}; --port 0 takes one that is free")
+    advice = "; --port 0 takes one that is free" if error.errno == errno.EADDRINUSE else ""
+    return Refused(f"{_place(options.host, options.port)}: can't listen there: {why}{advice}")
 
 
 def _password(variable: str | None, file: Path | None) -> str | None:

@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from rich.console import RenderableType
 
     from engine.operations.campaigns import Progress
+
+    # Shows a look; the flag says that it is the last one.
+    Show: TypeAlias = Callable[["Progress", "Pace", bool], None]
 
 POLL_S = 1.0
 """Between two looks: the database answers in a millisecond, and nobody reads faster."""
@@ -36,32 +41,41 @@ class Pace:
     @property
     def rate(self) -> float:
         """Messages a second; 0 when it can't be said."""
+        if not self._looks:
+            return 0.0
         (first_s, first), (last_s, last) = self._looks[0], self._looks[-1]
         return max(first - last, 0) / (last_s - first_s) if last_s > first_s else 0.0
 
     @property
     def eta_s(self) -> float | None:
         """Seconds until the queue is empty at this rate; None when it doesn't move."""
-        queued = self._looks[-1][1]
-        return queued / self.rate if self.rate else None
+        return self._looks[-1][1] / self.rate if self.rate else None
 
 
-def follow(look: Callable[[], Progress], *, quiet: bool) -> Progress:
-    """Look once a second until the campaign has ended, showing what is seen; the last look.
+def follow(
+    look: Callable[[], Progress],
+    *,
+    quiet: bool,
+    over: Callable[[Progress], bool] | None = None,
+    every_s: float = POLL_S,
+    indent: int = 0,
+) -> Progress:
+    """Look again and again until it is `over`, showing what is seen; the last look.
 
-    On a terminal a table; else a line for each change; nothing when `quiet`.
+    Over is when the campaign has ended, if nothing else is said. On a terminal a table; else a
+    line for what has changed, one a second; nothing when `quiet`.
     """
-    from engine.operations.campaigns import ENDED
-
     pace = Pace()
-    with _display(quiet) as show:
+    with _display(quiet, indent) as show:
         while True:
             seen = look()
-            pace.look(time.monotonic(), _queued(seen))
-            show(seen, pace)
-            if seen.state in ENDED:
+            if seen.started_at is not None:  # before, nobody is queued
+                pace.look(time.monotonic(), _queued(seen))
+            last = (over or _ended)(seen)
+            show(seen, pace, last)
+            if last:
                 return seen
-            time.sleep(POLL_S)
+            time.sleep(every_s)
 
 
 def line(seen: Progress, pace: Pace) -> str:
@@ -69,6 +83,12 @@ def line(seen: Progress, pace: Pace) -> str:
     counts = ", ".join(f"{state} {n:,}" for state, n in seen.counts.items() if n)
     moving = f"; {_moving(pace)}" if pace.rate else ""
     return f"{seen.state}{': ' if counts else ''}{counts}{moving}"
+
+
+def _ended(seen: Progress) -> bool:
+    from engine.operations.campaigns import ENDED
+
+    return seen.state in ENDED
 
 
 def _queued(seen: Progress) -> int:
@@ -92,26 +112,34 @@ def _span(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def _display(quiet: bool) -> Iterator[Callable[[Progress, Pace], None]]:
+def _display(quiet: bool, indent: int) -> Iterator[Show]:
     if quiet:
-        yield lambda seen, pace: None
+        yield lambda seen, pace, last: None
     elif sys.stdout.isatty():
         from rich.live import Live
+        from rich.padding import Padding
 
         with Live(auto_refresh=False) as live:
-            yield lambda seen, pace: live.update(_table(seen, pace), refresh=True)
+            yield lambda seen, pace, last: live.update(
+                Padding.indent(_table(seen, pace), indent), refresh=True
+            )
     else:
-        yield _lines()
+        yield _lines(" " * indent)
 
 
-def _lines() -> Callable[[Progress, Pace], None]:
-    """Print what changed; a rate alone is no change."""
-    before: list[Progress] = []
+def _lines(margin: str) -> Show:
+    """Print what changed, at most a line a second; a new state and the end at once."""
+    before: list[tuple[float, Progress]] = []
 
-    def show(seen: Progress, pace: Pace) -> None:
-        if before != [seen]:
-            print(line(seen, pace), flush=True)
-        before[:] = [seen]
+    def show(seen: Progress, pace: Pace, last: bool) -> None:
+        now = time.monotonic()
+        if before:
+            shown_s, shown = before[0]
+            soon = now - shown_s < POLL_S and seen.state is shown.state
+            if seen == shown or (soon and not last):
+                return
+        print(margin + line(seen, pace), flush=True)
+        before[:] = [(now, seen)]
 
     return show
 

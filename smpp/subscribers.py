@@ -53,15 +53,37 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     """The rules of a TOML or JSONL file; `RulesError` names the file, the rule and the fault."""
     try:
         content = path.read_text("utf-8")
-        if path.suffix == ".toml":
-            tables = tomllib.loads(content).get("reply", [])
-        else:
-            tables = [json.loads(line) for line in content.splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise RulesError(f"{path}: {error}") from error
-    if not isinstance(tables, list):
-        raise RulesError(f"{path}: reply must be a list of tables, [[reply]]")
+    except OSError as error:
+        raise RulesError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RulesError(f"{path}: not UTF-8") from error
+    tables = _toml(path, content) if path.suffix == ".toml" else _jsonl(path, content)
     return tuple(_rule(path, number, table) for number, table in enumerate(tables, 1))
+
+
+def _toml(path: Path, content: str) -> list[Any]:
+    try:
+        document = tomllib.loads(content)
+    except ValueError as error:
+        raise RulesError(f"{path}: not TOML: {error}") from error
+    tables = document.pop("reply", None)
+    if document or not isinstance(tables, list):
+        raise RulesError(f"{path}: expected a [[reply]] table for each rule, and nothing else")
+    return tables
+
+
+def _jsonl(path: Path, content: str) -> list[Any]:
+    tables = []
+    for number, line in enumerate(content.split("\n"), 1):
+        try:
+            if line.strip():
+                tables.append(json.loads(line))
+        except ValueError as error:
+            raise RulesError(
+                f"{path}, line {number}: not JSON (the rules are taken for TOML when the name"
+                " ends in .toml)"
+            ) from error
+    return tables
 
 
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
