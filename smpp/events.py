@@ -63,7 +63,8 @@ class SubmitTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The enquire_link that followed a timeout was answered: the slots are free again."""
+    """The peer answered the enquire_link that followed a timeout, or talked on without answering
+    it: the slots are free again."""
 
 
 @dataclass(frozen=True, slots=True)

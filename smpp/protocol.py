@@ -17,7 +17,8 @@ What is true at all times:
 At a failure: broken framing, a bind refused or unanswered, `enquire_misses` enquire_links
 unanswered or `response_timeouts` timeouts in a row end the session. A PDU that can't be read, is
 unknown or is out of place is refused and the session goes on. A timeout asks by enquire_link
-whether the peer lives; timeouts seen while that is out count as one. (R-5.1, R-5.3.)
+whether the peer lives; timeouts seen while that is out count as one; a peer that talks on instead
+of answering it lives, too. (R-5.1, R-5.3.)
 """
 
 from collections.abc import Iterable, Sequence
@@ -285,7 +286,7 @@ class Connection:
         if expired:
             esme = self.role is Role.ESME
             events.append(SubmitTimeouts(expired) if esme else DeliverTimeouts(expired))
-            if not self._probing:
+            if not self._probing and self.state is not State.UNBINDING:
                 self._probing = True
                 self._timeouts += 1
                 self._enquire(now)
@@ -294,6 +295,9 @@ class Connection:
             return [*events, self._close(reason, clean=False)]
         match self._timers.due(now):
             case Due.ENQUIRE:
+                self._enquire(now)
+            case Due.BUSY:
+                events += self._lives()
                 self._enquire(now)
             case Due.DEAD:
                 misses = self.timing.enquire_misses
@@ -385,9 +389,7 @@ class Connection:
         nack = command == Command.GENERIC_NACK
         if command == Command.ENQUIRE_LINK_RESP:
             self._timers.answered()
-            alive: list[Event] = [Alive()] if self._probing else []
-            self._probing = False
-            return alive
+            return self._lives()
         if command == Command.UNBIND_RESP and self.state is State.UNBINDING:
             return [Unbound(), self._close("unbound", clean=True)]
         if self.state is State.BINDING and self.role is Role.ESME and self._bind is not None:
@@ -442,6 +444,12 @@ class Connection:
             )
         if messages:
             events.append(Deliveries(messages) if esme else Submits(messages))
+
+    def _lives(self) -> list[Event]:
+        """Tell it, if a timeout had put it in doubt."""
+        alive: list[Event] = [Alive()] if self._probing else []
+        self._probing = False
+        return alive
 
     def _enquire(self, now: float) -> None:
         self._say(Command.ENQUIRE_LINK, 0, self._sequence())

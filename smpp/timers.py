@@ -35,6 +35,7 @@ class Due(Enum):
 
     NOTHING = auto()
     ENQUIRE = auto()  # send an enquire_link
+    BUSY = auto()  # it went unanswered, but the peer talks: it lives; send another
     DEAD = auto()  # too many went unanswered
     PHASE = auto()  # bind, session init or unbind took too long
 
@@ -53,8 +54,9 @@ class Timers:
         self._misses = 0
 
     def phase(self, until: float) -> None:
-        """A phase begins that must be over at `until`."""
+        """A phase begins that must be over at `until`; silence is not watched in it."""
         self._phase_at = until
+        self._bound = False
 
     def bound(self, now: float) -> None:
         """The session stands; from now on silence is watched."""
@@ -86,9 +88,12 @@ class Timers:
             return Due.ENQUIRE if silent else Due.NOTHING
         if now < self._asked_at + self.timing.enquire_timeout_s:
             return Due.NOTHING
-        # Busy but alive: whoever talks on without answering has not died. Ask again.
-        self._misses = 0 if self._heard_at > self._asked_at else self._misses + 1
+        busy = self._heard_at > self._asked_at
         self._asked_at = None
+        if busy:
+            self._misses = 0
+            return Due.BUSY
+        self._misses += 1
         return Due.DEAD if self._misses >= self.timing.enquire_misses else Due.ENQUIRE
 
     def next_deadline(self) -> float | None:
