@@ -76,7 +76,8 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to `request`; `pdu` is None where it was a generic_nack with `status`."""
+    """The answer to `request`; `pdu` is None where it was a generic_nack with `status`, or could
+    not be read, and `status` says why."""
 
     token: Token
     status: int

@@ -173,7 +173,7 @@ class Connection:
         command = Command.QUERY_SM if isinstance(pdu, QuerySm) else Command.CANCEL_SM
         self._check(command)
         sequence = self._sequence()
-        self._requests.waiting[sequence] = (token, now)
+        self._requests.waiting[sequence] = ((command | RESPONSE, token), now)
         self._outgoing.append(codec.encode(pdu, sequence))
 
     def unbind(self, now: float) -> None:
@@ -245,12 +245,15 @@ class Connection:
                     )
                 except PduError as error:
                     events.append(self._refuse(command, sequence, error))
-            elif command == answer and (sent := self._outstanding.take_late(sequence)) is not None:
+            elif command == _GENERIC_NACK and (sent := waiting.pop(sequence, None)) is not None:
+                answered.append((sent[0], status, None, now - sent[1]))
+            elif (
+                command in (answer, _GENERIC_NACK)
+                and (sent := self._outstanding.take_late(sequence)) is not None
+            ):
                 message_id = codec.parse_message_id(buffer, start, stop)
                 answered.append((sent[0], status, message_id, now - sent[1]))
                 late.append(sent[0])
-            elif command == _GENERIC_NACK and (sent := waiting.pop(sequence, None)) is not None:
-                answered.append((sent[0], status, None, now - sent[1]))
             elif command == _DATA_SM and command in self._legal:
                 try:
                     messages.append(codec.parse_data_sm(command, sequence, buffer, start, stop))
@@ -281,7 +284,7 @@ class Connection:
         if self.closed:
             return []
         events: list[Event] = []
-        events += [RequestTimeout(token) for token in self._requests.expire(now)]
+        events += [RequestTimeout(token) for _, token in self._requests.expire(now)]
         expired = self._outstanding.expire(now)
         if expired:
             esme = self.role is Role.ESME
@@ -396,17 +399,27 @@ class Connection:
             expected = command == self._bind.mode | RESPONSE or nack
             if expected and sequence == self._bind_sequence:
                 return self._bind_answered(self._bind, command, status, buffer, start, stop, now)
-        waiting = self._requests.waiting.pop(sequence, None)
-        if waiting is None:
-            if nack:
-                return [Nacked(sequence, status)]
-            return [UnknownResponse(command, sequence, status)]
+        if sequence in self._requests.waiting:
+            (answer, token), _ = self._requests.waiting[sequence]
+            if nack or command == answer:
+                del self._requests.waiting[sequence]
+                return self._request_answered(token, command, status, buffer, start, stop)
         if nack:
-            return [Response(waiting[0], status, None)]
-        pdu = codec.decode(command, status, buffer, start, stop)
-        if isinstance(pdu, QuerySmResp | CancelSmResp):
-            return [Response(waiting[0], status, pdu)]
+            return [Nacked(sequence, status)]
         return [UnknownResponse(command, sequence, status)]
+
+    def _request_answered(
+        self, token: Token, command: int, status: int, buffer: bytes, start: int, stop: int
+    ) -> list[Event]:
+        """Whoever asked gets an answer, also where it can't be read."""
+        if command == Command.GENERIC_NACK:
+            return [Response(token, status, None)]
+        try:
+            pdu = codec.decode(command, status, buffer, start, stop)
+        except PduError as error:
+            return [Damaged(error.message), Response(token, error.status, None)]
+        assert isinstance(pdu, QuerySmResp | CancelSmResp)
+        return [Response(token, status, pdu)]
 
     def _bind_answered(
         self,

@@ -181,7 +181,7 @@ def parse_message_id(buffer: bytes, start: int, stop: int) -> str | None:
 
     A missing NUL and NULs too many are both seen in the field, and harmless.
     """
-    if stop - start <= 1:
+    if stop <= start:
         return None
     end = buffer.find(b"\0", start, stop)
     return buffer[start : stop if end < 0 else end].decode("latin-1") or None
