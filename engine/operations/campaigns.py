@@ -81,7 +81,7 @@ def progress(tx: Tx, actor: Actor, campaign_id: int) -> Progress:
 
 def cancel(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Campaign:
     """End a campaign before it starts. Raises Refused once it has started, or ended."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "campaign.cancel")
     before = stored.lock(tx, application.id, campaign_id)
     if before is None:
         raise _unknown(actor, campaign_id)

@@ -20,6 +20,7 @@ from engine.domain.cost import notices as notices
 from engine.domain.errors import Refused
 from engine.operations import Actor, application_of, importing, lists, senders
 from engine.operations.importing import ImportReport, Upload
+from engine.operations.naming import tidy
 from engine.store import audit
 from engine.store import campaigns as stored
 from engine.store import lists as stored_lists
@@ -138,7 +139,7 @@ def quick(
 
 def _plan(tx: Tx, actor: Actor, draft: Draft, now: datetime) -> _Plan:
     """What needs no recipients: judged first. Raises Refused."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "campaign.create")
     template = merge.compile_text(draft.message)
     zone = rules.zone(draft.timezone or application.timezone)
     plan = _Plan(
@@ -175,7 +176,7 @@ def _agree(cost: Cost, confirmed: bool) -> None:
 
 def _check_fresh(tx: Tx, plan: _Plan, list_name: str) -> None:
     """A quick campaign goes to those of its file: a list with others in it won't do."""
-    found = stored_lists.find(tx, plan.application.id, list_name.strip())
+    found = stored_lists.find(tx, plan.application.id, tidy(list_name))
     if found is not None and stored.planned(tx, found.id):
         raise _not_fresh(list_name)
 
@@ -188,6 +189,8 @@ def _not_fresh(list_name: str) -> Refused:
 
 
 def _create(tx: Tx, actor: Actor, plan: _Plan, list_id: int, *, quick: bool) -> Campaign:
+    if not stored_lists.hold(tx, list_id):
+        raise Refused("the list has just been deleted; nothing was created")
     campaign = stored.create(
         tx,
         NewCampaign(

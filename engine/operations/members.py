@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.domain import numbers
 from engine.domain.csvfile import MAX_PARAM_CHARACTERS, MAX_PARAMS
 from engine.domain.errors import Refused
-from engine.operations import Actor, application_of, lists, prefixes
+from engine.operations import Actor, application_of, lists
+from engine.operations.reading import number_of
 from engine.store import audit, members
 from engine.store.db import Tx
 from engine.store.members import Member
@@ -42,10 +42,8 @@ def add(
     number means it. Raises Refused for an invalid number or params, for a member that is there
     already, and, unless `keep_opted_out`, for one who has opted out.
     """
-    application = application_of(tx, actor)
-    cleaned = numbers.clean(number, prefixes.maps_of(tx, application.id))
-    if isinstance(cleaned, numbers.Invalid):
-        raise Refused(f"mobile {number[:40]!a}: {cleaned.reason}")
+    application = application_of(tx, actor, "member.add")
+    cleaned = number_of(tx, application.id, number)
     target = lists.get_locked(tx, application.id, list_name)
     mobile, values = cleaned.mobile, _params(params)
     known = members.find(tx, application.id, target.id, mobile)

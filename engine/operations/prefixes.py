@@ -13,7 +13,7 @@ from engine.store.prefixes import Prefix
 
 def add(tx: Tx, actor: Actor, prefix: str, replacement: str) -> Prefix:
     """Add a map. Raises Refused for what can't be one, and for a prefix that has one."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "prefix.add")
     new = _checked(prefix, replacement)
     if not prefixes.insert(tx, application.id, new.prefix, new.replacement):
         raise Refused(f"prefix {new.prefix} has a map already; change it with `prefix edit`")
@@ -23,7 +23,7 @@ def add(tx: Tx, actor: Actor, prefix: str, replacement: str) -> Prefix:
 
 def edit(tx: Tx, actor: Actor, prefix: str, replacement: str) -> Prefix:
     """Change what a prefix becomes. Raises Refused when the prefix has no map."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "prefix.edit")
     new = _checked(prefix, replacement)
     before = _get(tx, application.id, new.prefix)
     prefixes.update(tx, application.id, new.prefix, new.replacement)
@@ -33,7 +33,7 @@ def edit(tx: Tx, actor: Actor, prefix: str, replacement: str) -> Prefix:
 
 def delete(tx: Tx, actor: Actor, prefix: str) -> Prefix:
     """Remove a map; what it was. Members that it made stay as they are."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "prefix.delete")
     before = _get(tx, application.id, prefix.strip().removeprefix("+"))
     prefixes.delete(tx, application.id, before.prefix)
     _log(tx, application.id, actor, "prefix.delete", before.prefix, before=before)

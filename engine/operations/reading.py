@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.domain import csvfile, numbers
 from engine.domain.errors import Refused
 from engine.domain.numbers import PrefixMaps
+from engine.domain.settings import NUMBERS_MAX_DIGITS, NUMBERS_MIN_DIGITS
+from engine.operations import prefixes
 from engine.operations.spreadsheet import guarded
+from engine.store import settings
+from engine.store.db import Tx
 from engine.store.imports import Staged
 
 _SHOWN = 20
@@ -27,6 +31,47 @@ class Row:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What makes a number of what stands in a file: the application's maps and limits.
+
+    `strict`: a doubtful number is invalid, too.
+    """
+
+    maps: PrefixMaps
+    min_digits: int
+    max_digits: int
+    strict: bool = False
+
+    def clean(self, raw: str) -> numbers.Cleaned | numbers.Invalid:
+        """The number that is meant, or why none is."""
+        return numbers.clean(
+            raw,
+            self.maps,
+            min_digits=self.min_digits,
+            max_digits=self.max_digits,
+            strict=self.strict,
+        )
+
+
+def rules_of(tx: Tx, application_id: int, *, strict: bool = False) -> Rules:
+    """The rules of an application."""
+    return Rules(
+        maps=prefixes.maps_of(tx, application_id),
+        min_digits=settings.get(tx, application_id, NUMBERS_MIN_DIGITS),
+        max_digits=settings.get(tx, application_id, NUMBERS_MAX_DIGITS),
+        strict=strict,
+    )
+
+
+def number_of(tx: Tx, application_id: int, raw: str) -> numbers.Cleaned:
+    """One number that a person has typed. Raises Refused when it is none."""
+    cleaned = rules_of(tx, application_id).clean(raw)
+    if isinstance(cleaned, numbers.Invalid):
+        raise Refused(f"mobile {raw[:40]!a}: {cleaned.reason}")
+    return cleaned
+
+
 @dataclass(slots=True)
 class Reading:
     """What is known of a file while it is read."""
@@ -40,21 +85,16 @@ class Reading:
 
 
 def good_rows(
-    rows: Iterator[csvfile.Row | csvfile.BadRow],
-    maps: PrefixMaps,
+    rows: Iterable[csvfile.Row | csvfile.BadRow],
+    rules: Rules,
     *,
-    strict: bool,
     reading: Reading,
     write_error: Callable[[Row], None],
 ) -> Iterator[Staged]:
     """The rows that can be imported; what is to be known of the others goes into `reading`."""
     for row in rows:
         reading.rows += 1
-        cleaned = (
-            row
-            if isinstance(row, csvfile.BadRow)
-            else numbers.clean(row.mobile_raw, maps, strict=strict)
-        )
+        cleaned = row if isinstance(row, csvfile.BadRow) else rules.clean(row.mobile_raw)
         if not isinstance(cleaned, numbers.Cleaned):
             bad = Row(line=row.line, value=cleaned.value, reason=cleaned.reason)
             reading.invalid += 1

@@ -43,7 +43,7 @@ def add(
     TON and NPI follow from the address unless they are given. Raises Refused for an address that
     is none, is there already, or belongs to another application.
     """
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "sender.add")
     address = address.strip()
     kind_ton, kind_npi = _kind(address)
     ton, npi = kind_ton if ton is None else ton, kind_npi if npi is None else npi
@@ -72,7 +72,7 @@ def edit(
     default: bool = False,
 ) -> Sender:
     """Change what is given. Raises Refused for an unknown sender, or one of somebody else."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "sender.edit")
     before = get(tx, application.id, address)
     ton, npi = before.ton if ton is None else ton, before.npi if npi is None else npi
     dedicated = before.dedicated if dedicated is None else dedicated
@@ -87,7 +87,7 @@ def edit(
 
 def delete(tx: Tx, actor: Actor, address: str) -> Sender:
     """Remove a sender; what it was. Raises Refused for the default, and while campaigns need it."""
-    application = application_of(tx, actor)
+    application = application_of(tx, actor, "sender.delete")
     sender = get(tx, application.id, address)
     if sender.is_default:
         raise Refused(

@@ -9,10 +9,9 @@ from psycopg.rows import class_row
 
 from engine.domain.campaign import CampaignFacts, CampaignState
 from engine.domain.message import MessageState
+from engine.domain.settings import SEGMENTS_MAX
+from engine.store import settings
 from engine.store.db import Tx
-
-DEFAULT_MOST_SEGMENTS: Final = 10
-"""Above this a message is refused, unless the setting `segments.max` says otherwise (R-2.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,11 +243,7 @@ def members_after(
 
 def most_segments(tx: Tx, application_id: int) -> int:
     """Give the most segments that a message of the application may take (R-2.2)."""
-    row = tx.execute(  # setting_pkey
-        "SELECT value FROM setting WHERE application_id = %s AND key = 'segments.max'",
-        (application_id,),
-    ).fetchone()
-    return DEFAULT_MOST_SEGMENTS if row is None else int(row[0])
+    return settings.get(tx, application_id, SEGMENTS_MAX)
 
 
 def open_facts(tx: Tx, application_id: int) -> list[CampaignFacts]:

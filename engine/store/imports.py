@@ -6,10 +6,12 @@ staged rows, which the next import of anybody clears away after a day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from engine.store.db import Tx
 
@@ -28,6 +30,7 @@ class Fate(StrEnum):
 
     NEW = "new"  # joins the list
     THERE = "there"  # is in the list
+    BLACKLISTED = "blacklisted"  # of the application, or of all
     DELETED = "deleted"  # was in the list and was deleted from it
     OPTED_OUT = "opted_out"  # its newest word to the list, or to all, is *out*
 
@@ -78,14 +81,16 @@ def sort_out(
         SET LOCAL enable_nestloop = off
         """
     )
-    # import_row_import, sorted by mobile; member_pkey by its list, hashed; consent_mobile for each
-    # (a lateral join of one row can't be but a nested loop).
+    # import_row_import, sorted by mobile; member_pkey by its list and
+    # blacklist_application, hashed; consent_mobile for each (a lateral join of one row can't be but
+    # a nested loop).
     tx.execute(
         """
         CREATE TEMPORARY TABLE sorted_row ON COMMIT DROP AS
         SELECT first.line, first.mobile, first.params, m.id AS member_id,
                first.params <> '{}' AND first.params <> m.params AS changed,
-               CASE WHEN said.event = 'out' AND NOT %(keep)s THEN 'opted_out'
+               CASE WHEN never.mobile IS NOT NULL THEN 'blacklisted'
+                    WHEN said.event = 'out' AND NOT %(keep)s THEN 'opted_out'
                     WHEN m.deleted_at IS NOT NULL THEN 'deleted'
                     WHEN m.id IS NOT NULL THEN 'there'
                     ELSE 'new' END AS fate
@@ -95,6 +100,10 @@ def sort_out(
             ORDER BY mobile, line
         ) AS first
         LEFT JOIN member m ON m.list_id = %(list_id)s AND m.mobile = first.mobile
+        LEFT JOIN (
+            SELECT DISTINCT mobile FROM blacklist
+            WHERE application_id = %(application_id)s OR application_id IS NULL
+        ) AS never ON never.mobile = first.mobile
         LEFT JOIN LATERAL (
             SELECT event FROM consent
             WHERE application_id = %(application_id)s AND mobile = first.mobile
@@ -139,6 +148,18 @@ def merge(tx: Tx, import_id: UUID, list_id: int) -> Merged:
     discard(tx, import_id)
     tx.execute("RESET enable_nestloop")
     return Merged(imported=imported, updated=updated)
+
+
+def keep_report(
+    tx: Tx, application_id: int, *, by: str, email: str, report: Mapping[str, Any]
+) -> None:
+    """Keep an import's report until it has been mailed."""
+    tx.execute(
+        """
+        INSERT INTO import_report (application_id, by, email, report) VALUES (%s, %s, %s, %s)
+        """,
+        (application_id, by, email, Jsonb(report)),
+    )
 
 
 def refresh_statistics(tx: Tx) -> None:
