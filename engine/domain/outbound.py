@@ -17,8 +17,9 @@ __all__ = [
     "Unsendable",
     "Verdict",
     "all_bits",
-    "campaign_floor",
+    "campaign_share",
     "compose",
+    "is_campaigns",
     "verdict",
 ]
 
@@ -70,9 +71,22 @@ def all_bits(total: int) -> int:
     return (1 << total) - 1
 
 
-def campaign_floor(free: int) -> int:
-    """How many of `free` segments are kept for campaigns that have something to send (R-5.14)."""
-    return -(-free // CAMPAIGN_SHARE)
+def campaign_share(free: int, turn: int) -> int:
+    """How many of `free` segments a turn keeps for campaigns that have something to send (R-5.14).
+
+    Over the turns it is a fifth, whatever each of them has: slots often become free one by one, and
+    rounded up or down in each turn they would all be campaigns', or none.
+
+    >>> [campaign_share(1, turn) for turn in range(5)]
+    [1, 0, 0, 0, 0]
+    """
+    whole, rest = divmod(free, CAMPAIGN_SHARE)
+    return whole + (turn % CAMPAIGN_SHARE < rest)
+
+
+def is_campaigns(turn: int) -> bool:
+    """Whether in this turn even a message that finds room for once has to leave them their share."""
+    return turn % CAMPAIGN_SHARE == 0
 
 
 ACCEPTED = Verdict(outcome=Outcome.ACCEPTED)

@@ -148,7 +148,7 @@ def run(tx: Tx, work: Work) -> Done:
     launch = _Launch(tx, work, now, done, tally)
     if work.launch:
         launch.run()
-    if launch.ids or launch.fed or work.answers or work.received:
+    if launch.ids or launch.fed or tally or work.answers or work.received:
         done.recorded = True
         launching.close_turn(
             tx,
@@ -459,6 +459,10 @@ class _Launch:
         self.slots = done.slots
         self.turn_of_slots = 0
         self.free = sum(slots.free for slots in self.slots)
+        # What a class leaves free for campaigns; whether something of it has been launched, and
+        # whether something of it found no room; whether a bind is held for that (`_hold`).
+        self.kept = 0
+        self.begun = self.short = self.held = False
         self.ids: list[int] = []
         """The messages that it marked."""
         self.fed: dict[int, int] = {}
@@ -477,14 +481,32 @@ class _Launch:
         if not self.due:
             self._launch_feeds()
             return
-        kept = outbound.campaign_floor(self.free)
-        self._launch_due(MessageClass.RESPONSE, self.free - kept)
-        self._launch_due(MessageClass.API, self.free - kept)
-        self._launch_due(MessageClass.CAMPAIGN, self.free)
+        kept = outbound.campaign_share(self.free, self.work.number)
+        freed = outbound.campaign_share(len(self.work.answers), self.work.number)
+        for message_class in (MessageClass.RESPONSE, MessageClass.API):
+            self._launch_due(message_class, kept)
+            self._hold(freed)
+        self._launch_due(MessageClass.CAMPAIGN)
+        self._hold(0)
         self._launch_feeds()
         # What campaigns did not need of their share.
-        self._launch_due(MessageClass.RESPONSE, self.free)
-        self._launch_due(MessageClass.API, self.free)
+        self._launch_due(MessageClass.RESPONSE)
+        self._launch_due(MessageClass.API)
+
+    def _hold(self, freed: int) -> None:
+        """Lets a bind run empty for a message that found no room on any: its slots stay free.
+
+        Else messages of one segment would take each slot that becomes free, and it would wait behind
+        a whole campaign (R-5.14). Campaigns get `freed` of them, their share of what became free in
+        this turn, so that a flood of long messages does not stop them either.
+        """
+        if not self.short or self.held:
+            return
+        slots = max(self.slots, key=lambda slots: slots.free)
+        withheld = max(slots.free - freed, 0)
+        slots.free -= withheld
+        self.free -= withheld
+        self.held = True
 
     def _continue_partials(self) -> None:
         """Goes on with messages larger than a window: their bind takes nothing else meanwhile."""
@@ -525,9 +547,11 @@ class _Launch:
         self.free -= len(parts)
         self.done.launched += len(parts)
 
-    def _launch_due(self, message_class: MessageClass, limit: int) -> None:
-        waiting = self.due.get(message_class, [])
-        wanted, self.due[message_class] = waiting[: max(limit, 0)], waiting[max(limit, 0) :]
+    def _launch_due(self, message_class: MessageClass, kept: int = 0) -> None:
+        self.kept = kept
+        self.begun = self.short = False
+        waiting, limit = self.due.get(message_class, []), max(self.free - kept, 0)
+        wanted, self.due[message_class] = waiting[:limit], waiting[limit:]
         if not wanted:
             return
         self.done.more = True  # until a turn finds nothing due
@@ -537,9 +561,11 @@ class _Launch:
         for origin, candidates in groups.items():
             left = self._launch(origin, candidates)
             launching.drop_due(self.tx, {candidate.id for candidate in candidates} - set(left))
+            self.due[message_class] += left
 
     def _launch_feeds(self) -> None:
         passed: list[int] = []
+        self.kept = 0
         while self.free > 0:
             feed = launching.next_feed(self.tx, passed)
             if feed is None:
@@ -554,7 +580,9 @@ class _Launch:
                 next_id = candidates[-1].id + 1
             else:
                 next_id = feed.last_id + 1
-            self.fed[feed.id] = next_id
+            # One whose next message found no room stays the one that has waited longest.
+            if not left or left[0] != candidates[0].id:
+                self.fed[feed.id] = next_id
             if left or next_id <= feed.last_id:
                 self.done.more = True
             if left:
@@ -621,17 +649,24 @@ class _Launch:
             over = candidate.accepted | candidate.failed
             todo = [(i, part) for i, part in enumerate(parts, 1) if not over & (1 << (i - 1))]
         need = len(todo)
+        # The first message of a class takes what room there is: it may have waited for it for long.
+        room = self.free
+        if self.kept and (self.begun or outbound.is_campaigns(self.work.number)):
+            room -= self.kept
         count = len(self.slots)
         for _ in range(count):
             slots = self.slots[self.turn_of_slots]
             self.turn_of_slots = (self.turn_of_slots + 1) % count
             if slots.free >= need:
+                if room < need:
+                    return None
                 return self._take(candidate, origin, slots, todo, total, need)
         # Larger than any window: it starts alone, on a bind with nothing on the wire.
         if need > max((slots.window for slots in self.slots), default=0):
             for slots in self.slots:
-                if slots.free == slots.window and not slots.batch:
+                if slots.free == slots.window and not slots.batch and room >= slots.free:
                     return self._take(candidate, origin, slots, todo, total, slots.free)
+        self.short = True
         return None
 
     def _take(
@@ -644,6 +679,7 @@ class _Launch:
         now_: int,
     ) -> _Chosen:
         mask = 1 if total == 1 else sum(1 << (number - 1) for number, _ in todo[:now_])
+        self.begun = True
         slots.free -= now_
         self.free -= now_
         return _Chosen(candidate, origin, slots, todo, total, mask, now_ < len(todo))

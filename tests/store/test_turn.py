@@ -5,6 +5,7 @@ Each turn ends with the road's check: a campaign's counts are those of its messa
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 import psycopg
@@ -200,6 +201,16 @@ def test_class_0_goes_first_and_a_fifth_is_kept_for_campaigns(road: Road) -> Non
     assert not set(launched[:12]) & api
 
 
+def test_the_fifth_is_counted_in_segments(road: Road) -> None:
+    """R-5.14: long messages of class 0 don't eat the campaigns' share."""
+    road.campaign(30)
+    urgent = {road.single("x" * 300) for _ in range(20)}
+    line = road.line(window=10)
+    road.turn()
+    assert len(line.wire) == 10
+    assert sum(token.message_id in urgent for token in line.tokens) == 8
+
+
 def test_what_campaigns_do_not_need_goes_to_the_others(road: Road) -> None:
     """R-5.14: nothing of the window is left empty while anybody waits."""
     road.campaign(1)
@@ -207,6 +218,86 @@ def test_what_campaigns_do_not_need_goes_to_the_others(road: Road) -> None:
     line = road.line(window=10)
     road.turn()
     assert sum(token.message_id in urgent for token in line.tokens) == 9
+
+
+def test_a_response_never_waits_behind_a_campaign(road: Road) -> None:
+    """R-5.14: also when slots become free one by one, neither class starves the other."""
+    road.campaign(200)
+    line = road.line(window=5)
+    road.turn()
+    urgent = {road.single() for _ in range(100)}
+    launched: list[int] = []
+    for n in range(50):
+        oldest = line.tokens[0]
+        road.turn([ok(oldest, f"A{n}")])
+        launched.append(line.tokens[-1].message_id)
+    assert sum(one in urgent for one in launched) == 40
+    assert sum(one in urgent for one in launched[:2]) >= 1
+
+
+def _one_by_one(road: Road, answers: int) -> list[int]:
+    """Answers come singly, the oldest first; the messages that went out then, a segment each."""
+    [line] = road.lines
+    launched: list[int] = []
+    for _ in range(answers):
+        before = set(line.tokens)
+        token = line.tokens[0]
+        road.turn([ok(token, f"A-{token.message_id}-{token.segment}")])
+        launched += [token.message_id for token in line.tokens if token not in before]
+    return launched
+
+
+@pytest.mark.parametrize(("window", "segments"), [(10, 2), (10, 9), (5, 5), (2, 3), (1, 3)])
+def test_a_long_response_does_not_wait_either(road: Road, window: int, segments: int) -> None:
+    """R-5.14: a bind is emptied for it, since a campaign would take each slot that becomes free."""
+    road.campaign(100)
+    road.line(window)
+    road.turn()
+    urgent = road.single("x" * 153 * segments)
+    _one_by_one(road, 4 * window + segments)
+    message = road.message(urgent)
+    assert message.accepted | message.launched == (1 << segments) - 1
+
+
+def test_a_flood_of_long_responses_does_not_stop_a_campaign(road: Road) -> None:
+    """R-5.14: its share is counted in what becomes free."""
+    road.campaign(100)
+    road.line(window=10)
+    urgent = {road.single("x" * 300) for _ in range(80)}
+    road.turn()
+    launched = _one_by_one(road, 100)
+    campaigns = sum(one not in urgent for one in launched)
+    assert 15 <= campaigns <= 40
+    assert len(launched) >= 95
+
+
+def test_a_long_text_of_one_application_does_not_wait_behind_short_ones_of_another(
+    road: Road,
+) -> None:
+    """R-5.14: feeds take turns, and one that found no room is still the next."""
+    short = road.campaign(100)
+    long = road.campaign(100, text="x" * 300, application="other")
+    road.sql("UPDATE campaign SET state = 'running'")
+    road.line(window=4)
+    road.turn()
+    launched = Counter(
+        road.one("SELECT campaign_id FROM message WHERE id = %s", one)
+        for one in _one_by_one(road, 40)
+    )
+    assert launched[short] > 8
+    assert launched[long] > 8
+
+
+def test_a_retry_that_meets_an_opt_out_is_counted(road: Road) -> None:
+    """R-3.7: in a turn that does nothing else."""
+    campaign = road.campaign(1)
+    line = road.line()
+    road.turn()
+    road.settle(refused(line.tokens[0], status.THROTTLED))
+    road.opt("out", road.messages(campaign)[0].mobile)
+    road.pass_time(1)
+    road.turn()
+    assert road.tally(campaign) == {"skipped": 1}
 
 
 # ---------------------------------------------------------------- settle
