@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -31,6 +32,10 @@ TEMPLATE = "template_siaran"
 
 FAST = "fsync = off\nfull_page_writes = off\nautovacuum = off\n"
 """Nobody needs a test's rows after a power failure."""
+
+# How long one example takes depends on what else the machine does.
+hypothesis.settings.register_profile("siaran", deadline=None)
+hypothesis.settings.load_profile("siaran")
 
 
 def pytest_configure(config: pytest.Config) -> None:
