@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from smpp.pdu import Command
-from tests.protocol.wire import DATA, HALO, bind_body, pdu
+from tests.protocol.wire import DATA, HALO, TIMED, bind_body, pdu
 
 C = Command
 
@@ -17,9 +17,9 @@ BODIES: Final[dict[int, bytes]] = {
     C.BIND_TRANSCEIVER_RESP: b"smsc\0\x02\x10\0\1\x34",
     C.SUBMIT_SM: HALO,
     C.SUBMIT_SM_RESP: b"00305419896\0",
-    C.DELIVER_SM: HALO + b"\x04\x24\0\4long\x04\x27\0\1\2",
+    C.DELIVER_SM: HALO,
     C.DELIVER_SM_RESP: b"\0",
-    C.DATA_SM: DATA + b"\x04\x24\0\4long",
+    C.DATA_SM: DATA + b"\x04\x24\0\4long\x04\x27\0\1\2",
     C.QUERY_SM: b"7\0\0\x013774\0",
     C.QUERY_SM_RESP: b"7\0\0\2\0",
     C.CANCEL_SM: b"\x007\0\0\x013774\0\1\x0164211234567\0",
@@ -46,13 +46,10 @@ def damaged(draw: st.DrawFn, body: bytes) -> bytes:
 def framed(draw: st.DrawFn) -> bytes:
     """One PDU whose command_length is right; the rest may be anything."""
     command = draw(commands)
-    body = draw(
-        st.one_of(
-            st.just(BODIES.get(command, b"")),
-            damaged(BODIES.get(command, b"")),
-            st.binary(max_size=64),
-        )
-    )
+    good = BODIES.get(command, b"")
+    if good is HALO:
+        good = draw(st.sampled_from([HALO, TIMED]))
+    body = draw(st.one_of(st.just(good), damaged(good), st.binary(max_size=64)))
     return pdu(command, draw(statuses), draw(sequences), body)
 
 

@@ -27,6 +27,7 @@ from smpp.events import (
     Unbound,
     UnknownResponse,
 )
+from smpp.outstanding import LATE_KEPT
 from smpp.pdu import (
     Address,
     AlertNotification,
@@ -271,6 +272,19 @@ def test_a_late_generic_nack_is_matched_too() -> None:
     [a] = timed_out(esme, "a")
     assert esme.receive_data(pdu(C.GENERIC_NACK, 3, a), 61.0) == [
         SubmitResponses([("a", 3, None, 61.0)], ["a"])
+    ]
+
+
+def test_only_so_many_late_ones_are_remembered() -> None:
+    """R-5.3: the oldest are forgotten first, so that a dead SMSC doesn't cost us our memory."""
+    esme = bound_esme()
+    first, second = sent(esme, "first", "second")
+    sent(esme, *range(LATE_KEPT - 1))
+    esme.tick(60.0)
+    events = esme.receive_data(resp(first) + resp(second), 61.0)
+    assert events == [
+        UnknownResponse(C.SUBMIT_SM_RESP, first, 0),
+        SubmitResponses([("second", 0, "7", 61.0)], ["second"]),
     ]
 
 

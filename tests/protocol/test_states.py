@@ -23,7 +23,7 @@ from smpp.events import (
 from smpp.pdu import RESPONSE, Address, Bind, Command, Mode, QuerySm
 from smpp.protocol import Connection, LocalError
 from smpp.states import Role, State
-from tests.protocol.wire import DATA, HALO, MODES, Pdu, bind_body, connection, pdu, pdus
+from tests.protocol.wire import DATA, HALO, MODES, TIMED, Pdu, bind_body, connection, pdu, pdus
 
 C = Command
 SEQUENCE = 0x1234  # nothing of ours has it
@@ -181,8 +181,9 @@ def test_what_is_legal_and_unreadable_is_refused_and_the_session_stays(
 ) -> None:
     """R-5.1: each request with a body, cut at each octet, is answered with a fault, or nothing."""
     there = connection(role, state)
-    for command in HEARS[role, state] & BODIES.keys():
-        body = BODIES[command]
+    bodies = [(command, BODIES[command]) for command in HEARS[role, state] & BODIES.keys()]
+    bodies += [(command, TIMED) for command, body in bodies if body is HALO]
+    for command, body in bodies:
         for size in range(len(body)):
             events = there.receive_data(pdu(command, sequence=SEQUENCE, body=body[:size]), 1.0)
             assert kinds(events) == [Damaged], (command.name, size)

@@ -111,6 +111,17 @@ def test_who_talks_without_answering_is_not_dead() -> None:
     assert there.state is State.BOUND_TRX
 
 
+def test_talk_in_between_forgets_a_miss() -> None:
+    """R-5.1: two in a row are what counts, here too."""
+    there = connection(Role.ESME, State.BOUND_TRX)
+    there.tick(25.0)
+    there.tick(35.0)  # the first miss
+    there.receive_data(pdu(C.DELIVER_SM, body=HALO), 40.0)
+    assert there.tick(45.0) == []
+    assert there.tick(55.0) == []  # the first again
+    assert [type(event) for event in there.tick(65.0)] == [Closed]
+
+
 # ---- phases -----------------------------------------------------------------------------------
 
 

@@ -18,6 +18,11 @@ from smpp.timers import Timing
 HALO: Final = SubmitTemplate(Address(0, 1, "3774"), 1, 1).body("64211234567", 0, 0, b"Halo")
 """The body of a submit_sm or deliver_sm: "Halo" from 3774 to 64211234567."""
 
+TIMED: Final = SubmitTemplate(
+    Address(0, 1, "3774"), 1, 1, schedule="261103091000000+", validity_period="000001000000000R"
+).body("64211234567", 0, 0, b"Halo")
+"""The same with a schedule and a validity period, which hardly anybody sends."""
+
 DATA: Final = b"\0\1\x013774\0\1\x0164211234567\0\0\1\0"
 """The body of a data_sm between the same two."""
 
