@@ -198,7 +198,7 @@ def _play(story: Story, home: Path, children: Children, recipients: int, by: str
         file = home / "recipients.csv"
         file.write_text(sample + "".join(generated), "utf-8")
         imported = importing.import_file(db, actor, Upload(list=LIST, file=file, create=True))
-        story.table([(f"{imported.rows:,} rows", f"{imported.imported:,} members")])
+        story.table(_imported(imported))
 
         message = _sample("message.txt").strip()
         typed = f"siaran campaign new --list {LIST} --message {shlex.quote(message)} --now"
@@ -308,6 +308,15 @@ def _await_replies(db: Database, actor: Actor, children: Children) -> list[tuple
         if len(found) >= REPLIES or time.monotonic() > until:
             return [(mo.mobile, mo.content) for mo in reversed(found)]
         time.sleep(LOOK_S)
+
+
+def _imported(report: ImportReport) -> list[tuple[str, str]]:
+    rows = [(f"{report.rows:,}", "rows"), (f"{report.imported:,}", "members")]
+    if report.doubtful:
+        numbers = ", ".join(row.value for row in report.doubtful_rows)
+        rows.append((f"{report.doubtful:,}", f"of them doubtful, and kept: {numbers}"))
+    width = max(len(count) for count, _ in rows)
+    return [(count.rjust(width), what) for count, what in rows]
 
 
 def _report(report: Report) -> list[tuple[str, str, str]]:

@@ -7,7 +7,9 @@ import itertools
 import os
 import shutil
 import signal
+import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -17,6 +19,8 @@ from config.load import load
 from engine.operations import Refused, database
 
 INDENT = "   "
+
+_NARROW = 20  # in so narrow a column nothing reads well
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,7 +49,17 @@ class Story:
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for *row, last in cells:
             padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            self.say((INDENT + "  ".join([*padded, last])).rstrip())
+            margin = INDENT + "".join(f"{cell}  " for cell in padded)
+            self.say(_hung(last, margin).rstrip())
+
+
+def _hung(text: str, margin: str) -> str:
+    """The text after its margin; on a terminal its further lines stand below its first."""
+    room = shutil.get_terminal_size().columns - len(margin)
+    if not sys.stdout.isatty() or len(text) <= room or room < _NARROW:
+        return margin + text
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * len(margin)}".join([margin + lines[0], *lines[1:]])
 
 
 @contextlib.contextmanager
