@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from admin_cli.desk import Desk, command, noun
-from admin_cli.lists import OnError, show_import
+from admin_cli.files import OnError
+from admin_cli.lists import show_import
 
 if TYPE_CHECKING:
     from engine.operations.campaigns import Shown

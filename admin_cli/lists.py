@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from admin_cli.desk import Desk, command, noun
+from admin_cli.files import DryRun, Errors, OnError, OnErrorOption, Output, show_rows, writing
 
 if TYPE_CHECKING:
     from engine.operations.importing import ImportReport
 
-app = noun("Lists of recipients: create, import, show, download.")
+app = noun("Lists of recipients: create, import, show, download, delete.")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="the list's name")]
 _Batch = Annotated[
@@ -26,13 +23,6 @@ _Batch = Annotated[
 _Email = Annotated[
     str | None, typer.Option("--email", metavar="E", help="where replies are forwarded to")
 ]
-
-
-class OnError(StrEnum):
-    """What an invalid row does to its import."""
-
-    ABORT = "abort"
-    SKIP = "skip"
 
 
 @command(
@@ -47,6 +37,54 @@ def create(desk: Desk, name: _Name, batch: _Batch = None, email: _Email = None) 
 
     made = desk.run(lists.create, name, batch=batch, email=email)
     desk.done(f'list "{made.name}" created', made)
+
+
+@command(
+    app,
+    "rename",
+    "siaran list rename customers clients",
+    'siaran list rename march "March 2026" --json',
+)
+def rename(
+    desk: Desk,
+    name: _Name,
+    new_name: Annotated[str, typer.Argument(metavar="NEW", help="its new name")],
+) -> None:
+    """Give a list another name; campaigns to it show that name from now on."""
+    from engine.operations import lists
+
+    after = desk.run(lists.rename, name, new_name)
+    desk.done(f'list "{name.strip()}" is now "{after.name}"', after)
+
+
+@command(
+    app,
+    "edit",
+    "siaran list edit customers --email sales@example.net",
+    'siaran list edit march --batch 2026-03 --email ""',
+)
+def edit(desk: Desk, name: _Name, batch: _Batch = None, email: _Email = None) -> None:
+    """Change the batch reference or the e-mail address of a list; "" takes it away."""
+    from engine.operations import lists
+
+    after = desk.run(lists.edit, name, batch=batch, email=email)
+    desk.done(f'list "{after.name}" changed', after)
+
+
+@command(app, "delete", "siaran list delete march", "siaran list delete march --yes --json")
+def delete(desk: Desk, name: _Name) -> None:
+    """Delete a list and its members for ever, after a confirmation.
+
+    Who has opted out stays so. A list that a campaign still needs is not deleted.
+    """
+    from engine.operations import lists
+
+    shown = desk.run(lists.show, name)
+    desk.confirm(f'Delete list "{shown.name}" with its {shown.members:,} members, for ever?')
+    with desk.database() as database:
+        gone = database.run(lists.delete, desk.actor(), shown.name)
+        desk.done(f'list "{gone.name}" deleted', gone)
+        lists.purge(database)
 
 
 @command(
@@ -68,20 +106,14 @@ def import_(
     strict: Annotated[
         bool, typer.Option("--strict", help="doubtful numbers are invalid, too")
     ] = False,
-    on_error: Annotated[
-        OnError, typer.Option("--on-error", help="an invalid row ends the import, or is left out")
-    ] = OnError.ABORT,
-    errors: Annotated[
-        Path | None, typer.Option("--errors", metavar="FILE", help="CSV of all invalid rows")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="tell what would be done, do nothing")
-    ] = False,
+    on_error: OnErrorOption = OnError.ABORT,
+    errors: Errors = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Import a CSV into a list, whole or not at all, and report what became of each row.
 
     Who is in the list already gets the new params; who was deleted from it stays deleted; who has
-    opted out is left out.
+    opted out or is on the blacklist is left out.
     """
     from admin_cli.progress import import_progress
     from engine.operations.importing import BadRows, Upload, import_file
@@ -142,13 +174,7 @@ def show(desk: Desk, name: _Name) -> None:
     "siaran list download customers -o customers.csv",
     "siaran list download customers | head",
 )
-def download(
-    desk: Desk,
-    name: _Name,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="default: stdout")
-    ] = None,
-) -> None:
+def download(desk: Desk, name: _Name, output: Output = None) -> None:
     """Write a list as CSV: mobile and params, without a header, as `list import` reads it.
 
     A param that a spreadsheet would calculate gets an apostrophe before it.
@@ -159,7 +185,7 @@ def download(
     count = 0
     with desk.database() as database:
         members = lists.members(database, desk.actor(), name)
-        with _writing(output) as file:
+        with writing(output) as file:
             out = csv.writer(file, lineterminator="\n")
             for mobile, params in members:
                 out.writerow([mobile, *map(guarded, params)])
@@ -169,30 +195,11 @@ def download(
 
 def show_import(desk: Desk, report: ImportReport) -> None:
     """An import's report: the counts on stdout, the rows to look at on stderr."""
-    for notice in report.notices:
-        desk.note(notice)
-    for kind, rows, count in (
-        ("invalid", report.invalid_rows, report.invalid),
-        ("doubtful", report.doubtful_rows, report.doubtful),
-    ):
-        for row in rows if not desk.json else ():
-            desk.note(f"line {row.line}: {row.value!a}: {row.reason} ({kind})")
-        if count > len(rows) and not desk.json:
-            desk.note(f"… and {count - len(rows):,} more {kind} rows")
+    show_rows(
+        desk,
+        report.notices,
+        invalid=(report.invalid_rows, report.invalid),
+        doubtful=(report.doubtful_rows, report.doubtful),
+    )
     state = "done" if report.done else "dry run" if report.dry_run else "nothing was imported"
     desk.card(report, f'import into list "{report.list}": {state}')
-
-
-@contextmanager
-def _writing(path: Path | None) -> Iterator[TextIO]:
-    """The file at `path`, or stdout, which stays open. Raises Refused when it can't be written."""
-    from engine.operations import Refused
-
-    if path is None:
-        yield sys.stdout
-        return
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-    except OSError as error:
-        raise Refused(f"{path}: can't be written: {error.strerror}") from error

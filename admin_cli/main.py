@@ -142,7 +142,8 @@ def _verdict(error: Exception) -> tuple[int, str]:
     """The exit code and the line for an error that ended a command."""
     if isinstance(error, typer.TyperException):
         where = getattr(getattr(error, "ctx", None), "command_path", "siaran")
-        return error.exit_code, f"{error.format_message().rstrip('.')}; see `{where} --help`"
+        said = error.format_message().removeprefix("Invalid value: ").rstrip(".")
+        return error.exit_code, f"{said}; see `{where} --help`"
     from config.load import ConfigError
     from engine.operations import CommitUnknown, Refused, Unreachable
 

@@ -7,7 +7,7 @@ whole is Refused. Memory holds a block of the file, however long it or one of it
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,9 @@ from engine.domain.textfile import LONGEST
 
 MAX_PARAMS: Final = 6
 MAX_PARAM_CHARACTERS: Final = 50
+
+CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""What no message holds: all control characters but a line feed."""
 
 _SNIFFED_LINES = 1000
 _QUOTED_LINES = 100  # a quoted field over more lines than this is a quote that somebody forgot
@@ -153,20 +156,23 @@ def _row(line: int, fields: list[str]) -> Row | BadRow:
     mobile, *params = fields
     while params and not params[-1]:
         params.pop()
+    if (reason := fault_of(params)) is not None:
+        wrong = next((param for param in params if fault_of([param])), mobile)
+        return BadRow(line, _cut(wrong), reason)
+    return Row(line, mobile, tuple(params))
+
+
+def fault_of(params: Sequence[str]) -> str | None:
+    """Tell why a member can't have these params (R-1.3), None when it can."""
     if len(params) > MAX_PARAMS:
-        return BadRow(
-            line,
-            _cut(mobile),
-            f"{len(params)} columns after the number; at most {MAX_PARAMS} params are allowed",
-        )
+        return f"{len(params)} params; at most {MAX_PARAMS} params are allowed"
     for number, param in enumerate(params, 1):
         if len(param) > MAX_PARAM_CHARACTERS:
-            return BadRow(
-                line,
-                _cut(param),
-                f"param {number} has {len(param)} characters, at most {MAX_PARAM_CHARACTERS}",
-            )
-    return Row(line, mobile, tuple(params))
+            return f"param {number} has {len(param)} characters; at most {MAX_PARAM_CHARACTERS}"
+        # The first look is quick, and nearly always enough.
+        if not param.isprintable() and (strange := CONTROL.search(param)):
+            return f"param {number} holds the control character {strange[0]!a}"
+    return None
 
 
 def _is_header(first: str) -> bool:

@@ -11,6 +11,12 @@ from psycopg.rows import class_row
 from engine.domain.errors import Refused
 from engine.store.db import Tx
 
+WAIT = "20s"
+"""What somebody at a terminal waits for a list that is being changed."""
+
+LONG_WAIT = "30min"
+"""What an import waits, that has read its file already: no merge takes longer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class List:
@@ -76,7 +82,7 @@ def lock(tx: Tx, list_id: int, *, patient: bool = False, alone: bool = False) ->
         """
         SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)
         """,
-        ("30min" if patient else "20s",),
+        (LONG_WAIT if patient else WAIT,),
     )
     try:
         with tx.cursor(row_factory=class_row(List)) as cursor:

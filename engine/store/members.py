@@ -1,10 +1,11 @@
-"""Members of a list, one by one: add, find (R-1.2, R-1.10). Imports are `imports.py`."""
+"""Members of a list: add, change, find, delete (R-1.2, R-1.8, R-1.10); imports are `imports`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from psycopg.rows import class_row
 
@@ -85,18 +86,79 @@ def revive(tx: Tx, list_id: int, mobile: str, params: Sequence[str]) -> None:
     )
 
 
-def opted_out(tx: Tx, application_id: int, list_id: int, mobile: str) -> bool:
-    """Whether the mobile's newest word to the list or to all of the application is *out*."""
-    # consent_mobile
-    row = tx.execute(
+def change(tx: Tx, member_id: int, list_id: int, params: Sequence[str]) -> None:
+    """Give a member other params."""
+    # member_pkey
+    tx.execute(
+        "UPDATE member SET params = %s WHERE list_id = %s AND id = %s",
+        (list(params), list_id, member_id),
+    )
+
+
+def delete(tx: Tx, member_id: int, list_id: int) -> None:
+    """Delete a member so that it can be restored."""
+    # member_pkey
+    tx.execute(
+        "UPDATE member SET deleted_at = now() WHERE list_id = %s AND id = %s", (list_id, member_id)
+    )
+
+
+def restore(tx: Tx, member_id: int, list_id: int) -> None:
+    """Take a deletion back."""
+    # member_pkey
+    tx.execute(
+        "UPDATE member SET deleted_at = NULL WHERE list_id = %s AND id = %s", (list_id, member_id)
+    )
+
+
+def delete_for_ever(tx: Tx, member_id: int, list_id: int) -> None:
+    """Remove a member; nothing of it is left but what it has said."""
+    # member_pkey
+    tx.execute("DELETE FROM member WHERE list_id = %s AND id = %s", (list_id, member_id))
+
+
+def count_staged(tx: Tx, import_id: UUID, list_id: int) -> tuple[int, int]:
+    """Of the staged numbers of a file: how many different ones, and how many are in the list."""
+    _be_patient(tx)
+    row = tx.execute(  # import_row_import, sorted; member_list_id_mobile_key or member_pkey, hashed
         """
-        SELECT event = 'out' FROM consent
-        WHERE application_id = %s AND mobile = %s AND (list_id IS NULL OR list_id = %s)
-        ORDER BY id DESC LIMIT 1
+        SELECT count(*), count(m.mobile)
+        FROM (SELECT DISTINCT mobile FROM import_row WHERE import_id = %s) AS first
+        LEFT JOIN member m ON m.list_id = %s AND m.mobile = first.mobile
         """,
-        (application_id, mobile, list_id),
+        (import_id, list_id),
     ).fetchone()
-    return row is not None and bool(row[0])
+    assert row is not None
+    tx.execute("RESET enable_nestloop")
+    return row[0], row[1]
+
+
+def delete_staged(tx: Tx, import_id: UUID, list_id: int) -> int:
+    """Remove the members that a file names, the deleted ones, too; how many there were."""
+    _be_patient(tx)
+    cursor = tx.execute(  # as `count_staged`
+        """
+        DELETE FROM member WHERE list_id = %s
+           AND mobile IN (SELECT mobile FROM import_row WHERE import_id = %s)
+        """,
+        (list_id, import_id),
+    )
+    tx.execute("RESET enable_nestloop")
+    return cursor.rowcount
+
+
+def _be_patient(tx: Tx) -> None:
+    """Let a statement over a million rows take its time, by a plan that is good for a million.
+
+    As in `imports.sort_out`: the planner may know nothing of a file that has just been staged.
+    """
+    tx.execute(
+        """
+        SET LOCAL statement_timeout = '30min';
+        SET LOCAL work_mem = '64MB';
+        SET LOCAL enable_nestloop = off
+        """
+    )
 
 
 def search(

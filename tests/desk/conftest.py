@@ -94,6 +94,19 @@ def siaran(
     return run
 
 
+def until_somebody_waits(tx: Tx) -> None:
+    """Return when another transaction waits for this one."""
+    while (
+        tx.execute(
+            """
+        SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+        """
+        ).fetchone()
+        is None
+    ):
+        tx.execute("SELECT pg_sleep(0.005)")
+
+
 @pytest.fixture
 def say(database: Database, actor: Actor) -> Callable[..., None]:
     """Write down what a number says: `say("+64…", "out")`, for all or for one list."""

@@ -33,7 +33,7 @@ def test_a_member_is_added_once_with_its_params(siaran: Siaran) -> None:
         (["customers", "64 21 ab"], "letters in a number"),
         (["customers", "0211234567"], "begins with 0"),
         (["customers", "+64211234567", *"1234567"], "6 params"),
-        (["customers", "+64211234567", "x" * 51], "50 characters"),
+        (["customers", "+64211234567", "x" * 51], "at most 50"),
         (["custmers", "+64211234567"], "did you mean customers?"),
     ],
 )
@@ -119,3 +119,137 @@ def test_a_deleted_member_that_is_added_again_is_back(siaran: Siaran) -> None:
 def test_a_search_without_a_digit_is_refused(siaran: Siaran) -> None:
     """It would find everybody."""
     assert "give some digits" in siaran("member", "search", "four", "--mobile", "abc").err
+
+
+@pytest.mark.usefixtures("customers")
+def test_a_member_gets_other_params(siaran: Siaran) -> None:
+    """R-1.2: edit, all params at once."""
+    siaran("member", "add", "customers", "+64211234567", "Anna", "12 March")
+    edited = siaran("member", "edit", "customers", "+64 211234567", "Budi", "--json")
+    assert edited.json["params"] == ["Budi"]
+    assert siaran("member", "edit", "customers", "+64211234567", "x" * 51).code == 1
+    assert siaran("member", "edit", "customers", "+64211234567", "a\x07b").code == 1
+    assert siaran("member", "edit", "customers", "+64211234567", "--json").json["params"] == []
+    assert "not in list" in siaran("member", "edit", "customers", "+64211234568", "x").err
+
+
+@pytest.mark.usefixtures("customers")
+def test_a_deletion_one_by_one_can_be_taken_back(siaran: Siaran) -> None:
+    """R-1.10: shown under deleted = yes, restored with its params."""
+    siaran("member", "add", "customers", "+64211234567", "Anna")
+    assert "is not deleted" in siaran("member", "restore", "customers", "+64211234567").err
+    assert siaran("member", "delete", "customers", "+64211234567").code == 0
+    again = siaran("member", "delete", "customers", "+64211234567")
+    assert again.code == 1
+    assert "member restore" in again.err
+    [row] = siaran("member", "search", "customers", "--deleted", "yes", "--json").json
+    assert row["mobile"] == "+64211234567"
+    assert siaran("list", "show", "customers", "--json").json["members"] == 0
+    restored = siaran("member", "restore", "customers", "+64211234567", "--json").json
+    assert (restored["params"], restored["deleted"]) == (["Anna"], False)
+
+
+@pytest.mark.usefixtures("customers")
+def test_a_deletion_for_ever_is_asked_for_and_final(siaran: Siaran) -> None:
+    """R-1.8: after a confirmation, also of who was deleted before."""
+    siaran("member", "add", "customers", "+64211234567", "Anna")
+    siaran("member", "delete", "customers", "+64211234567")
+    words = ("member", "delete", "customers", "+64211234567", "--for-ever")
+    assert "--yes" in siaran(*words).err
+    assert siaran(*words, "--yes").code == 0
+    assert "not in list" in siaran("member", "restore", "customers", "+64211234567").err
+
+
+@pytest.mark.usefixtures("customers")
+def test_consent_survives_deletion_and_joining_again(siaran: Siaran) -> None:
+    """R-1.10: who has opted out stays so, whatever becomes of the member."""
+    siaran("member", "add", "customers", "+64211234567")
+    siaran("member", "optout", "customers", "+64211234567")
+    siaran("member", "delete", "customers", "+64211234567", "--for-ever", "--yes")
+    assert "has opted out" in siaran("member", "add", "customers", "+64211234567").err
+    siaran("member", "add", "customers", "+64211234567", "--keep-opted-out")
+    assert siaran("member", "delete", "customers", "+64211234567").code == 0
+    back = siaran("member", "restore", "customers", "+64211234567")
+    assert "nothing is sent to it" in back.err
+    assert siaran("list", "show", "customers", "--json").json["opted_out"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "outs"),
+    [
+        ([], {"customers": True, "others": False}),
+        (["--everywhere"], {"customers": True, "others": True}),
+    ],
+)
+@pytest.mark.usefixtures("customers")
+def test_a_member_is_opted_out_of_the_list_or_of_all(
+    siaran: Siaran, words: list[str], outs: dict[str, bool]
+) -> None:
+    """R-6.7: from that list, --everywhere for all; said twice is refused."""
+    siaran("list", "create", "others")
+    for name in outs:
+        siaran("member", "add", name, "+64211234567")
+    opted = siaran("member", "optout", "customers", "+64211234567", *words, "--json").json
+    assert opted["opted_out"] is True
+    for name, out in outs.items():
+        [row] = siaran("member", "search", name, "--json").json
+        assert row["opted_out"] is out, name
+    again = siaran("member", "optout", "customers", "+64211234567", *words)
+    assert again.code == 1
+    assert "already" in again.err
+
+
+@pytest.mark.usefixtures("customers")
+def test_an_opt_out_of_the_list_can_become_one_of_all(siaran: Siaran) -> None:
+    """R-6.7: the wider word is a new one, and the newest counts."""
+    siaran("member", "optout", "customers", "+64211234567")
+    assert siaran("member", "optout", "customers", "+64211234567", "--everywhere").code == 0
+    reason = ("--reason", "asked us")
+    assert siaran("member", "optin", "customers", "+64211234567", *reason).code == 0
+    assert siaran("member", "optout", "customers", "+64211234567", "--everywhere").code == 0
+
+
+@pytest.mark.usefixtures("customers")
+def test_an_opt_out_of_a_stranger_is_remembered(siaran: Siaran) -> None:
+    """An opt-out is never lost: it counts when the number comes."""
+    answer = siaran("member", "optout", "customers", "+64211234567", "--json")
+    assert "counts when it comes" in answer.err
+    assert answer.json["member"] is False
+    assert "has opted out" in siaran("member", "add", "customers", "+64211234567").err
+
+
+@pytest.mark.usefixtures("customers")
+def test_a_mistaken_opt_out_is_undone_with_a_reason(siaran: Siaran) -> None:
+    """R-6.7: member optin, and the reason is in the log (R-7.5)."""
+    siaran("member", "add", "customers", "+64211234567")
+    words = ("member", "optin", "customers", "+64211234567")
+    assert "has not opted out" in siaran(*words, "--reason", "x").err
+    siaran("member", "optout", "customers", "+64211234567", "--everywhere")
+    refused = siaran(*words)
+    assert refused.code == 1
+    assert "--reason" in refused.err
+    assert siaran(*words, "--reason", "a\x1bb").code == 1
+    assert siaran(*words, "--reason", "asked us by phone", "--json").json["opted_out"] is False
+    [line] = siaran("log", "--action", "member.optin", "--json").json
+    assert line["object"] == "customers +64211234567"
+    assert (line["before"]["opted_out"], line["after"]["opted_out"]) == (True, False)
+    assert line["after"]["reason"] == "asked us by phone"
+
+
+@pytest.mark.parametrize("verb", ["edit", "delete", "restore", "optout", "optin"])
+@pytest.mark.usefixtures("customers")
+def test_what_is_wrong_is_said_in_one_line(siaran: Siaran, verb: str) -> None:
+    """Unknown lists, no numbers, look-alikes."""
+    for words, why in (
+        (("custmers", "+64211234567"), "did you mean customers?"),
+        (("customers", "call me"), "letters in a number"),
+        (("customers", "+64O211234567"), "letters in a number"),  # an O for a nought
+        (("customers", ""), "no number"),
+        (("customers", "9" * 100_000), "100000 digits"),
+    ):
+        extra = ("--reason", "x") if verb == "optin" else ()
+        answer = siaran("member", verb, *words, *extra)
+        assert answer.code == 1
+        assert why in answer.err
+        assert len(answer.err.splitlines()) == 1
+        assert len(answer.err) < 300

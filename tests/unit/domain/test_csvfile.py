@@ -80,8 +80,8 @@ def test_a_bad_number_is_no_header(write: Write, first: str) -> None:
 @pytest.mark.parametrize(
     ("content", "bad"),
     [
-        ("+641,a,b,c,d,e,f,g\n", BadRow(1, "+641", "7 columns after the number; at most 6")),
-        ("+641," + "x" * 51 + "\n", BadRow(1, "x" * 51, "param 1 has 51 characters, at most 50")),
+        ("+641,a,b,c,d,e,f,g\n", BadRow(1, "+641", "7 params; at most 6 params are allowed")),
+        ("+641," + "x" * 51 + "\n", BadRow(1, "x" * 51, "param 1 has 51 characters; at most 50")),
         ('+641,"Joe\n', BadRow(1, '+641,"Joe', "a quote is opened and not closed")),
         ('+641,"Joe" x\n', BadRow(1, '+641,"Joe" x', "text after a closing quote")),
         ("+641" + "x" * 70_000 + "\n", BadRow(1, "+641" + "x" * 55 + "…", "the line is longer")),
