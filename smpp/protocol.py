@@ -189,6 +189,11 @@ class Connection:
         self._outgoing.clear()
         return data
 
+    @property
+    def has_data_to_send(self) -> bool:
+        """Whether `data_to_send` would give something."""
+        return bool(self._outgoing)
+
     # ---- what an SMSC says --------------------------------------------------------------------
 
     def answer_bind(self, status: int, system_id: str, now: float) -> list[Event]:

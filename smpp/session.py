@@ -86,7 +86,8 @@ class Session:
     def __init__(self, stream: trio.abc.Stream, connection: Connection) -> None:
         self.connection = connection
         self._stream = stream
-        self._reading = trio.Lock()
+        self._reading = False
+        self._others = trio.lowlevel.ParkingLot()
         self._writing = trio.Lock()
         self._ready: list[Event] = []
         self._wait = trio.CancelScope()
@@ -103,9 +104,7 @@ class Session:
         return self
 
     async def __anext__(self) -> list[Event]:
-        async with self._reading:
-            while not self._ready and not self.connection.closed:
-                await self._pump()
+        await self._read_until(lambda: bool(self._ready))
         if not self._ready:
             raise StopAsyncIteration
         batch, self._ready = self._ready, []
@@ -167,10 +166,11 @@ class Session:
         try:
             self.connection.request(pdu, token, trio.current_time())
             await self._flush()
-            while (answer := self._answers[token]) is None:
-                await self._wait_events()
+            await self._read_until(lambda: self._answers[token] is not None)
         finally:
-            del self._answers[token]
+            answer = self._answers.pop(token)
+        if answer is None:
+            raise SessionClosed(self._why())
         if isinstance(answer, Response) and answer.pdu is not None:
             return answer.pdu
         if isinstance(answer, Response):
@@ -179,14 +179,13 @@ class Session:
 
     async def unbind(self) -> None:
         """Unbind, wait for the answer at most `unbind_timeout_s`, and close the connection."""
+        limit_s = self.connection.timing.unbind_timeout_s
         if not self._over():
             self.connection.unbind(trio.current_time())
-            await self._flush()
-        with trio.move_on_after(self.connection.timing.unbind_timeout_s):
-            while not self.connection.closed:
-                async with self._reading:
-                    if not self.connection.closed:
-                        await self._pump()
+            await self._flush(within_s=limit_s)
+        # The connection's own clock ends it, unless whoever reads can't be woken.
+        with trio.move_on_after(limit_s + 2 * _GRACE_S):
+            await self._read_until(lambda: False)
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -210,16 +209,21 @@ class Session:
             octets_written=self._octets_written,
         )
 
-    async def _wait_events(self) -> None:
-        """Read once for somebody, or raise `SessionClosed`."""
-        if self.connection.closed:
-            raise SessionClosed(self._why())
-        async with self._reading:
-            if not self.connection.closed:
+    async def _read_until(self, enough: Callable[[], bool]) -> None:
+        """Read until it is `enough` or the session is over; one reads for all who wait."""
+        while not (enough() or self.connection.closed):
+            if self._reading:
+                await self._others.park()
+                continue
+            self._reading = True
+            try:
                 await self._pump()
+            finally:
+                self._reading = False
+                self._others.unpark_all()
 
     async def _pump(self) -> None:
-        """One read or one timer. The caller holds `_reading`."""
+        """One read or one timer."""
         connection, data = self.connection, None
         deadline = connection.next_deadline()
         if deadline is not None:
@@ -261,34 +265,38 @@ class Session:
                     pass
             self._ready.append(event)
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, within_s: float | None = None) -> None:
         """Write what the connection itself has to say.
 
         Whoever holds the lock does that before letting go, so the reader never waits for a
-        writer whom a peer makes wait that itself waits to be read.
+        writer whom a peer makes wait that itself waits to be read. Only the last words of a
+        session wait for their turn: the stream is closed after them.
         """
         self._recheck()
-        if not self._writing.locked():
+        last_words = self.connection.closed and self.connection.has_data_to_send
+        if last_words or not self._writing.locked():
             async with self._writing:
-                await self._write_queued()
+                await self._write_queued(within_s)
 
     async def _write(self, build: Callable[[], bytes], *, needs_bind: bool) -> None:
         async with self._writing:
-            if self._over(also_unbinding=needs_bind):
-                raise SessionClosed(self._why())
-            await self._put(build())
+            over = self._over(also_unbinding=needs_bind)
+            if not over:
+                await self._put(build())
             await self._write_queued()
+        if over:
+            raise SessionClosed(self._why())
         self._recheck()
 
-    async def _write_queued(self) -> None:
+    async def _write_queued(self, within_s: float | None = None) -> None:
         while queued := self.connection.data_to_send():
-            await self._put(queued)
+            await self._put(queued, within_s)
 
-    async def _put(self, octets: bytes) -> None:
+    async def _put(self, octets: bytes, within_s: float | None = None) -> None:
         """Write all, or end the session: half a PDU can't be mended."""
         if self._broken is not None or not octets:
             return
-        limit_s = self.connection.timing.write_timeout_s
+        limit_s = self.connection.timing.write_timeout_s if within_s is None else within_s
         self._broken = "a write was cancelled"
         try:
             with trio.move_on_after(limit_s) as scope:
@@ -329,7 +337,7 @@ async def open_session(
     session = Session(stream, connection)
     try:
         connection.bind(bind, trio.current_time())
-        await session._flush()
+        await session._flush(within_s=timing.bind_timeout_s)
         await _bound(session)
         yield session
     finally:
