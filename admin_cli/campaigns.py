@@ -216,17 +216,20 @@ def show(desk: Desk, campaign_id: _Id) -> None:
 
 @command(app, "watch", "siaran campaign watch 12", "siaran campaign watch 12 | tee progress.txt")
 def watch(desk: Desk, campaign_id: _Id) -> None:
-    """Follow a campaign until it has ended: counts by state, rate, time to go.
+    """Follow a campaign until it has ended: counts by state, rate, time to go, why it waits.
 
     With --json nothing is shown before the end, and then the last counts.
     """
     from admin_cli import watching
+    from engine.clock import utc_now
     from engine.operations import campaigns
 
     actor = desk.actor()
     with desk.database() as database:
         last = watching.follow(
-            lambda: database.run(campaigns.progress, actor, campaign_id), quiet=desk.json
+            lambda: database.run(campaigns.progress, actor, campaign_id),
+            why=lambda: database.run(campaigns.show, actor, campaign_id, now=utc_now()).why,
+            quiet=desk.json,
         )
     sentence = f"campaign {campaign_id} is {last.state}; see `siaran report campaign {campaign_id}`"
     desk.done(sentence, last)

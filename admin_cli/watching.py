@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
     from engine.operations.campaigns import Progress
 
-    # Shows a look; the flag says that it is the last one.
-    Show: TypeAlias = Callable[["Progress", "Pace", bool], None]
+    # Shows a look: what was seen, its pace, why it stands still (None: it doesn't), and whether
+    # it is the last one.
+    Show: TypeAlias = Callable[["Progress", "Pace", str | None, bool], None]
 
 POLL_S = 1.0
 """Between two looks: the database answers in a millisecond, and nobody reads faster."""
+
+STILL_S = 3.0
+"""When nothing has moved for so long, whoever watches wants to know why."""
 
 _WINDOW_S = 15.0
 """The rate is that of the last so many seconds: long enough to be calm, short enough to be true."""
@@ -57,22 +61,29 @@ def follow(
     *,
     quiet: bool,
     over: Callable[[Progress], bool] | None = None,
+    why: Callable[[], str] | None = None,
     every_s: float = POLL_S,
     indent: int = 0,
 ) -> Progress:
     """Look again and again until it is `over`, showing what is seen; the last look.
 
-    Over is when the campaign has ended, if nothing else is said. On a terminal a table; else a
-    line for what has changed, one a second; nothing when `quiet`.
+    Over is when the campaign has ended, if nothing else is said; `why` is asked when nothing
+    moves. On a terminal a table; else a line for what has changed, one a second; nothing when
+    `quiet`.
     """
     pace = Pace()
+    before: Progress | None = None
+    moved_s = time.monotonic()
     with _display(quiet, indent) as show:
         while True:
-            seen = look()
+            seen, now_s = look(), time.monotonic()
+            if seen != before:
+                before, moved_s = seen, now_s
             if seen.started_at is not None:  # before, nobody is queued
-                pace.look(time.monotonic(), _queued(seen))
+                pace.look(now_s, _queued(seen))
             last = (over or _ended)(seen)
-            show(seen, pace, last)
+            still = now_s - moved_s >= STILL_S and not last
+            show(seen, pace, why() if why and still else None, last)
             if last:
                 return seen
             time.sleep(every_s)
@@ -114,14 +125,14 @@ def _span(seconds: float) -> str:
 @contextlib.contextmanager
 def _display(quiet: bool, indent: int) -> Iterator[Show]:
     if quiet:
-        yield lambda seen, pace, last: None
+        yield lambda seen, pace, why, last: None
     elif sys.stdout.isatty():
         from rich.live import Live
         from rich.padding import Padding
 
         with Live(auto_refresh=False) as live:
-            yield lambda seen, pace, last: live.update(
-                Padding.indent(_table(seen, pace), indent), refresh=True
+            yield lambda seen, pace, why, last: live.update(
+                Padding.indent(_table(seen, pace, why), indent), refresh=True
             )
     else:
         yield _lines(" " * indent)
@@ -129,27 +140,30 @@ def _display(quiet: bool, indent: int) -> Iterator[Show]:
 
 def _lines(margin: str) -> Show:
     """Print what changed, at most a line a second; a new state and the end at once."""
-    before: list[tuple[float, Progress]] = []
+    shown: tuple[float, Progress, str | None] | None = None
 
-    def show(seen: Progress, pace: Pace, last: bool) -> None:
-        now = time.monotonic()
-        if before:
-            shown_s, shown = before[0]
-            soon = now - shown_s < POLL_S and seen.state is shown.state
-            if seen == shown or (soon and not last):
+    def show(seen: Progress, pace: Pace, why: str | None, last: bool) -> None:
+        nonlocal shown
+        now_s = time.monotonic()
+        if shown is not None:
+            at_s, before, reason = shown
+            if (seen, why) == (before, reason) or (seen == before and why is None):
                 return
-        print(margin + line(seen, pace), flush=True)
-        before[:] = [(now, seen)]
+            if now_s - at_s < POLL_S and seen.state is before.state and not last:
+                return
+        print(margin + (f"{seen.state}: {why}" if why else line(seen, pace)), flush=True)
+        shown = now_s, seen, why
 
     return show
 
 
-def _table(seen: Progress, pace: Pace) -> RenderableType:
+def _table(seen: Progress, pace: Pace, why: str | None) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     total = seen.recipients or 0
-    table = Table(box=SIMPLE_HEAD, title=f"campaign {seen.campaign_id}: {seen.state}")
+    title = f"campaign {seen.campaign_id}: {seen.state}"
+    table = Table(box=SIMPLE_HEAD, title=title, caption=why, caption_justify="left")
     table.add_column("state")
     table.add_column("messages", justify="right")
     table.add_column("", width=40)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from admin_cli.watching import Pace, line
+from admin_cli import watching
+from admin_cli.watching import Pace, follow, line
 from engine.domain.campaign import CampaignState
 from engine.operations.campaigns import MessageState, Progress
 
@@ -52,3 +53,43 @@ def test_a_line_says_counts_rate_and_time_to_go() -> None:
         "running: queued 800, sent 10, delivered 1,190; 100/s, 8 s to go"
     )
     assert line(seen(CampaignState.SCHEDULED), still) == "scheduled"
+
+
+def test_in_a_pipe_it_is_a_line_a_second_and_the_end_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A campaign of seconds is not a hundred lines; a new state and the last look are told."""
+    looks = [
+        seen(CampaignState.SCHEDULED),
+        seen(CampaignState.RUNNING, queued=900, sent=100),
+        seen(CampaignState.RUNNING, queued=500, sent=500),
+        seen(CampaignState.COMPLETED, sent=1000),
+        seen(CampaignState.COMPLETED, sent=400, delivered=600),
+        seen(CampaignState.COMPLETED, delivered=1000),
+    ]
+    coming = iter(looks)
+    last = follow(
+        lambda: next(coming),
+        quiet=False,
+        over=lambda seen: seen.counts[MessageState.DELIVERED] == 1000,
+        every_s=0,
+        indent=2,
+    )
+    assert last == looks[-1]
+    assert capsys.readouterr().out.splitlines() == [
+        "  scheduled",
+        "  running: queued 900, sent 100",
+        "  completed: sent 1,000",
+        "  completed: delivered 1,000",
+    ]
+
+
+def test_who_waits_is_told_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-3.4: in one line why a campaign is not sending, once nothing has moved for a while."""
+    monkeypatch.setattr(watching, "STILL_S", 0.0)
+    coming = iter([seen(CampaignState.SCHEDULED)] * 3 + [seen(CampaignState.CANCELLED)])
+    reasons = iter(["no engine is up"] * 3)
+    follow(lambda: next(coming), quiet=False, why=lambda: next(reasons), every_s=0)
+    assert capsys.readouterr().out == "scheduled: no engine is up\ncancelled\n"
