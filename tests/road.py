@@ -250,6 +250,7 @@ class Road:
         *,
         launch: bool = True,
         settled_turns: Sequence[int] = (),
+        given_up: Sequence[tuple[int, int]] = (),
     ) -> Work:
         """The next turn, given what has come in."""
         self.number += 1
@@ -270,6 +271,7 @@ class Road:
                 for line in self.lines
             ],
             settled_turns=settled_turns,
+            given_up=given_up,
             most_segments=10,
             launch=launch,
         )
@@ -281,9 +283,12 @@ class Road:
         *,
         launch: bool = True,
         settled_turns: Sequence[int] = (),
+        given_up: Sequence[tuple[int, int]] = (),
     ) -> Done:
         """A turn, committed; what it launched is on the wire of its line."""
-        work = self.work(answers, received, launch=launch, settled_turns=settled_turns)
+        work = self.work(
+            answers, received, launch=launch, settled_turns=settled_turns, given_up=given_up
+        )
         done = self.database.run(turn.run, work)
         self.book(work, done)
         self.check()

@@ -11,7 +11,7 @@ one (`generation`) the books begin anew.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -78,6 +78,10 @@ class Bind:
     generation: int = 0
     doubtful: bool = False
     partial: Partial | None = None
+    lent: bool = False
+    """A turn goes on with `partial`, which is its own until it has ended."""
+    given_up: list[tuple[int, int]] = field(default_factory=list)
+    """Messages (id, attempt) of which a part never went out, because their session fell."""
     answers: list[Answer] = field(default_factory=list)
     receipts: list[tuple[Received, Session, tuple[int, int]]] = field(default_factory=list)
     room: trio.Event = field(default_factory=trio.Event)
@@ -85,7 +89,21 @@ class Bind:
     @property
     def sends(self) -> bool:
         """Whether messages may go out over it now."""
-        return self.session is not None and self.mode is not BindMode.RECEIVER and not self.doubtful
+        return (
+            self.session is not None
+            and self.mode is not BindMode.RECEIVER
+            and not self.doubtful
+            and not self.lent
+        )
+
+    def unknown(self, tokens: Iterable[Token]) -> None:
+        """No answer will come for these (R-8.2)."""
+        self.answers += [Answer(token, self.carrier_id, None, None) for token in tokens]
+
+    def give_up(self, partial: Partial | None) -> None:
+        """The session is gone on which the rest of a message should have followed."""
+        if partial is not None:
+            self.given_up.append((partial.message_id, partial.attempt))
 
 
 async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random) -> None:
@@ -176,9 +194,9 @@ def _fallen(bind: Bind, session: Session, owner: Owner) -> None:
     bind.session = None
     bind.free = bind.returning = 0
     bind.generation += 1
+    bind.give_up(bind.partial)
     bind.partial = None
-    tokens: list[Token] = session.abandon()
-    bind.answers.extend(Answer(token, bind.carrier_id, None, None) for token in tokens)
+    bind.unknown(session.abandon())
     bind.receipts = [waiting for waiting in bind.receipts if waiting[1] is not session]
     owner.session_closed(bind.session_id, bind.last_error or "closed")
     owner.something_to_do()
@@ -194,17 +212,18 @@ async def _take(
             case events.SubmitResponses(items, late):
                 carrier_id = bind.carrier_id
                 bind.returning += len(items) - len(late)
-                bind.answers += [
+                answers = [
                     Answer(token, carrier_id, status, smsc_id)
                     for token, status, smsc_id, _ in items
                 ]
+                bind.answers += _landed_before(answers, late) if late else answers
                 metrics.submit_latency(bind.carrier.name, items)
             case events.Deliveries(items):
                 await _deliver(bind, session, items, owner)
             case events.SubmitTimeouts(tokens):
                 bind.doubtful = True
                 bind.returning += len(tokens)
-                bind.answers += [Answer(token, bind.carrier_id, None, None) for token in tokens]
+                bind.unknown(tokens)
             case events.Alive():
                 bind.doubtful = False
             case events.PeerUnbind():
@@ -220,6 +239,15 @@ async def _take(
         bind.room = trio.Event()
         await bind.room.wait()
     return peer_unbound
+
+
+def _landed_before(answers: list[Answer], late: Sequence[Token]) -> list[Answer]:
+    """Late answers to segments that have been settled as unknown: no turn waits for them."""
+    known = set(late)
+    return [
+        answer._replace(token=answer.token._replace(turn=0)) if answer.token in known else answer
+        for answer in answers
+    ]
 
 
 async def _deliver(

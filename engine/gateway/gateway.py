@@ -12,7 +12,6 @@ What happens at each failure:
 * Another process took the node's epoch (`Fenced`): the engine stops at once.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +22,7 @@ from engine.arrived import Arrived
 from engine.domain.errors import Unreachable
 from engine.gateway import turn
 from engine.gateway.binds import Bind
-from engine.gateway.turn import Answer, Done, Received, Slots, Work
+from engine.gateway.turn import Answer, Done, Partial, Received, Slots, Work
 from engine.metrics import Metrics
 from engine.store import nodes
 from engine.store.db import CommitUnknown, Database, Tx
@@ -48,6 +47,11 @@ class _Collected:
     taken: list[tuple[Bind, int, int, list[Answer]]]
     receipts: list[tuple[Received, Session, tuple[int, int]]]
 
+    @property
+    def generations(self) -> dict[int, int]:
+        """By bind, the session that it had then."""
+        return {bind.number: generation for bind, generation, _, _ in self.taken}
+
 
 @dataclass(slots=True, eq=False)
 class Gateway:
@@ -69,6 +73,7 @@ class Gateway:
     _slots: trio.Semaphore = field(default_factory=lambda: trio.Semaphore(TURNS_IN_FLIGHT))
     _open_turns: dict[int, int] = field(default_factory=dict)
     _settled_turns: list[int] = field(default_factory=list)
+    _given_up: list[tuple[int, int]] = field(default_factory=list)
     _closed_sessions: list[tuple[int, str]] = field(default_factory=list)
 
     # ---- what binds want (engine.gateway.binds.Owner)
@@ -121,7 +126,12 @@ class Gateway:
 
     async def drained(self) -> None:
         """Waits until nothing is on the wire and no outcome unsettled."""
-        while self._open_turns or self._slots.value < TURNS_IN_FLIGHT or self._has_work():
+        while (
+            self._open_turns
+            or self._slots.value < TURNS_IN_FLIGHT
+            or self._has_work()
+            or any(bind.partial for bind in self.binds)
+        ):
             self._ended = trio.Event()
             await self._ended.wait()
 
@@ -136,14 +146,18 @@ class Gateway:
                 self._more = True
 
     def _has_work(self) -> bool:
-        return any(bind.answers or bind.receipts for bind in self.binds) or self._may_launch()
+        return (
+            bool(self._given_up)
+            or any(bind.answers or bind.receipts or bind.given_up for bind in self.binds)
+            or self._may_launch()
+        )
 
     def _may_launch(self) -> bool:
-        return (
-            self._more
-            and not self.draining
-            and any(bind.sends and bind.free > 0 for bind in self.binds)
-        )
+        return self._more and any(self._takes(bind) for bind in self.binds)
+
+    def _takes(self, bind: Bind) -> bool:
+        """Whether something can go out over it: while draining only the rest of what has begun."""
+        return bind.sends and bind.free > 0 and (bind.partial is not None or not self.draining)
 
     def _collect(self) -> _Collected | None:
         """Takes what the binds have gathered, and their slots, for one turn."""
@@ -151,12 +165,14 @@ class Gateway:
         receipts: list[tuple[Received, Session, tuple[int, int]]] = []
         slots: list[Slots] = []
         taken: list[tuple[Bind, int, int, list[Answer]]] = []
+        given_up, self._given_up = self._given_up, []
         for bind in self.binds:
             free = bind.free + bind.returning
             taken.append((bind, bind.generation, free, bind.answers))
             answers += bind.answers
             receipts += bind.receipts
-            bind.answers, bind.receipts = [], []
+            given_up += bind.given_up
+            bind.answers, bind.receipts, bind.given_up = [], [], []
             bind.free = bind.returning = 0
             bind.room.set()
             if bind.sends:
@@ -173,10 +189,15 @@ class Gateway:
                     )
                 )
         launch = not self.draining and any(one.free > 0 for one in slots)
-        if not (answers or receipts or (launch and self._more)):
+        goes_on = any(one.free > 0 and one.partial is not None for one in slots)
+        if not (answers or receipts or given_up or ((launch or goes_on) and self._more)):
             for bind, _, free, _ in taken:
                 bind.free = free
             return None
+        for one in slots:
+            if one.partial is not None:
+                bind = self.binds[one.bind]
+                bind.partial, bind.lent = None, True
         self._number += 1
         self._more = False
         settled, self._settled_turns = self._settled_turns, []
@@ -188,6 +209,7 @@ class Gateway:
             received=[received for received, _, _ in receipts],
             slots=slots,
             settled_turns=settled,
+            given_up=given_up,
             most_segments=self.most_segments,
             launch=launch,
         )
@@ -260,6 +282,9 @@ class Gateway:
             bind.answers = answers + bind.answers
             if bind.generation == generation:
                 bind.returning += free
+        for one in collected.work.slots:
+            self._return(one, one.partial, collected)
+        self._given_up += collected.work.given_up
         self._settled_turns += collected.work.settled_turns
         self._more = True
         for session, pairs in _by_session(collected.receipts).items():
@@ -275,15 +300,32 @@ class Gateway:
                 self._landed(answer.token.turn)
             if bind.generation == generation:
                 bind.free += free - launched.get(bind.number, 0)
-        for one in done.slots:
-            bind = self.binds[one.bind]
-            bind.partial = one.partial if bind.session is not None else None
+        for before, one in zip(collected.work.slots, done.slots, strict=True):
+            self._return(before, one.partial, collected)
+        self._given_up += done.given_up
         number = collected.work.number
         if done.launched:
             self._open_turns[number] = done.launched
         elif done.recorded:
             self._settled_turns.append(number)
-        self._more = self._more or done.more
+        # A slot that became free while a turn had the rest of a message is for that.
+        goes_on = any(bind.partial is not None and bind.free > 0 for bind in self.binds)
+        self._more = self._more or done.more or goes_on
+
+    def _return(self, before: Slots, partial: Partial | None, collected: _Collected) -> None:
+        """Gives back what is left of a message larger than the window, to the session that has it.
+
+        A turn that neither was lent one nor began one knows nothing of what another one began.
+        """
+        bind = self.binds[before.bind]
+        if before.partial is not None:
+            bind.lent = False
+        if partial is None:
+            return
+        if bind.generation == collected.generations[bind.number]:
+            bind.partial = partial
+        else:
+            bind.give_up(partial)
 
     def _landed(self, number: int) -> None:
         left = self._open_turns.get(number)
@@ -298,7 +340,7 @@ class Gateway:
     async def _write(self, collected: _Collected, done: Done) -> None:
         """After the commit: one write a bind with its submit_sm and its deliver_sm_resp."""
         replies = _by_session(collected.receipts)
-        generations = {bind.number: generation for bind, generation, _, _ in collected.taken}
+        generations = collected.generations
         for one in done.slots:
             bind = self.binds[one.bind]
             if not one.batch:
@@ -307,12 +349,11 @@ class Gateway:
             if session is None or bind.generation != generations[one.bind]:
                 # It fell while the turn committed: these were marked and never left. Their
                 # outcome is settled as unknown, which is more careful than need be.
-                bind.answers += [
-                    Answer(token, bind.carrier_id, None, None) for token, _ in one.batch
-                ]
+                bind.unknown(token for token, _ in one.batch)
                 continue
             answers = [(*pair, OK) for pair in replies.pop(session, ())]
-            await self._send(session, one.batch, answers)
+            if not await self._send(session, one.batch, answers):
+                bind.unknown(token for token, _ in one.batch)
         for session, pairs in replies.items():
             await self._send(session, (), [(*pair, OK) for pair in pairs])
         for carrier_id in done.rebind:
@@ -325,10 +366,13 @@ class Gateway:
         session: Session,
         submits: Sequence[tuple[turn.Token, bytes]],
         answers: Sequence[tuple[int, int, int]],
-    ) -> None:
-        # A closed one's reader has ended or is about to, and gives what was outstanding as unknown.
-        with contextlib.suppress(SessionClosed):
+    ) -> bool:
+        """False: nothing was written, and the session does not know of these submits."""
+        try:
             await session.send(submits=submits, answers=answers)
+        except SessionClosed:
+            return False
+        return True
 
 
 def _by_session(

@@ -51,7 +51,10 @@ TELLING_DIGITS = 8
 
 
 class Token(NamedTuple):
-    """What a launched segment is called until its outcome comes. `turn` is the one that sent it."""
+    """What a launched segment is called until its outcome comes.
+
+    `turn` is the one that sent it; 0 when that does not wait for it any more.
+    """
 
     message_id: int
     segment: int
@@ -112,8 +115,11 @@ class Work:
     received: Sequence[Received]
     slots: Sequence[Slots]
     settled_turns: Sequence[int]
+    given_up: Sequence[tuple[int, int]]
+    """Messages (id, attempt) larger than the window whose session fell before all had gone out."""
     most_segments: int
     launch: bool
+    """Whether new messages may go out; what has begun goes on in any case."""
 
 
 @dataclass(slots=True)
@@ -125,6 +131,8 @@ class Done:
     recorded: bool = False
     """Whether the turn has a row in `flight`."""
     more: bool = False
+    given_up: list[tuple[int, int]] = field(default_factory=list)
+    """Those of `Work.given_up` that still wait for an answer."""
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
     receipts: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
@@ -145,9 +153,10 @@ def run(tx: Tx, work: Work) -> Done:
         _settle(tx, work.answers, now, done, tally, parked=parked)
     if work.received:
         _receive(tx, work.received, now, done, tally)
+    if work.given_up:
+        _take_back(tx, work.given_up, now, done, tally)
     launch = _Launch(tx, work, now, done, tally)
-    if work.launch:
-        launch.run()
+    launch.run()
     if launch.ids or launch.fed or tally or work.answers or work.received:
         done.recorded = True
         launching.close_turn(
@@ -258,6 +267,27 @@ def _settle_others(
         )
         _count(tally, moves)
     launching.put_due(tx, sorted(due.items()))
+
+
+def _take_back(
+    tx: Tx,
+    given_up: Sequence[tuple[int, int]],
+    now: datetime,
+    done: Done,
+    tally: Counter[tuple[int, str]],
+) -> None:
+    """Queues messages of which nothing is on the wire any more, and a part was never sent.
+
+    Where something is, its answer has to be settled first: that may end the message, or make it
+    uncertain, which sends the rest as well.
+    """
+    for message_id, attempt in sorted(given_up):
+        on_the_wire, moves = launching.take_back(tx, message_id, attempt, now)
+        _count(tally, moves)
+        if on_the_wire:
+            done.given_up.append((message_id, attempt))
+        elif moves:
+            launching.put_due(tx, [(message_id, now)])
 
 
 # ---------------------------------------------------------------- receipts
@@ -474,6 +504,8 @@ class _Launch:
     def run(self) -> None:
         """Launches, class 0 first, and keeps a share for campaigns while they have something."""
         self._continue_partials()
+        if not self.work.launch:
+            return
         if self.free <= 0:
             self.done.more = True
             return
@@ -515,14 +547,12 @@ class _Launch:
             if partial is None:
                 continue
             parts = partial.rest[: slots.free]
-            if not parts:
-                self.free -= slots.free
-                slots.free = 0
-                continue
             mask = sum(1 << (number - 1) for number, _ in parts)
+            # Named in `flight` by each turn that has it, or a restart between two of its segments
+            # would not know of it.
+            self.ids.append(partial.message_id)
             if launching.mark_continued(self.tx, partial.message_id, partial.attempt, mask):
                 del partial.rest[: len(parts)]
-                self.ids.append(partial.message_id)
                 self._put(slots, partial, parts)
             else:
                 partial.rest.clear()

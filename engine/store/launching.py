@@ -240,13 +240,36 @@ def mark_continued(tx: Tx, message_id: int, attempt: int, launched: int) -> bool
         tx.execute(
             # message_YYYYMMDD_pkey; a HOT update
             """
-            UPDATE message SET launched = launched | %s
-             WHERE id = %s AND attempt = %s AND state = 'launched'
+            UPDATE message SET launched = launched | %(mask)s
+             WHERE id = %(id)s AND attempt = %(attempt)s AND state = 'launched'
+               AND (launched | accepted) & %(mask)s = 0
             """,
-            (launched, message_id, attempt),
+            {"mask": launched, "id": message_id, "attempt": attempt},
         ).rowcount
         == 1
     )
+
+
+def take_back(
+    tx: Tx, message_id: int, attempt: int, now: datetime
+) -> tuple[bool, list[tuple[int | None, str, str, int]]]:
+    """Queues a launched message of which nothing is on the wire; the first answer: something is."""
+    # message_YYYYMMDD_pkey; locked first, so that a turn that settles its last answer is waited for
+    row = tx.execute(
+        """
+        SELECT campaign_id, launched <> 0 FROM message
+         WHERE id = %s AND attempt = %s AND state = 'launched' FOR UPDATE
+        """,
+        (message_id, attempt),
+    ).fetchone()
+    if row is None or row[1]:
+        return row is not None, []
+    tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update
+        "UPDATE message SET state = 'queued', state_at = %s WHERE id = %s",
+        (now, message_id),
+    )
+    return False, [(row[0], "launched", "queued", 1)]
 
 
 def mark_ended(

@@ -526,6 +526,84 @@ def test_a_restart_finds_what_a_turn_only_went_on_with(road: Road) -> None:
     assert [token.segment for token in line.tokens] == [2, 3]
 
 
+def test_the_rest_of_a_message_is_not_lost_with_its_session(road: Road) -> None:
+    """R-8.1: the session fell when what had gone out was answered, and the rest had not begun."""
+    campaign = road.campaign(1, text=LONG)
+    line = road.line(window=1)
+    road.turn()
+    [token] = line.tokens
+    road.lines.clear()  # it fell
+    first = road.number
+    road.turn([ok(token, "A1")], settled_turns=(first,))
+    assert road.states(campaign) == {"launched": 1}
+    done = road.turn(given_up=[(token.message_id, 1)])
+    assert done.given_up == []
+    assert road.states(campaign) == {"queued": 1}
+    line = road.line(window=10)
+    road.turn()
+    assert [(token.segment, token.attempt) for token in line.tokens] == [(2, 2), (3, 2)]
+    road.settle(*all_ok(line))
+    assert road.states(campaign) == {"sent": 1}
+
+
+def test_the_rest_of_a_message_waits_for_what_is_on_the_wire(road: Road) -> None:
+    """R-8.2: the answer that its session owes decides; unknown, it makes all of it uncertain."""
+    campaign = road.campaign(1, text=LONG)
+    line = road.line(window=1)
+    road.turn()
+    [token] = line.tokens
+    road.lines.clear()
+    given_up = [(token.message_id, 1)]
+    assert road.turn(given_up=given_up).given_up == given_up
+    assert road.states(campaign) == {"launched": 1}
+    assert road.turn([silence(token)], given_up=given_up).given_up == []
+    assert road.states(campaign) == {"uncertain": 1}
+    line = road.line()
+    road.turn()
+    assert line.wire == []
+    road.pass_time(30)
+    road.turn()
+    assert [token.segment for token in line.tokens] == [1, 2, 3]
+
+
+def test_each_turn_that_has_the_rest_of_a_message_names_it(road: Road) -> None:
+    """R-8.1: also one in which no slot is free for it."""
+    campaign = road.campaign(1, text=LONG)
+    line = road.line(window=1)
+    road.turn()
+    [token] = line.tokens
+    first = road.number
+    line.free = -1  # the answer's slot has gone elsewhere
+    road.turn([ok(token, "A1")], settled_turns=(first,))
+    assert line.wire == []
+    start = road.restart()
+    assert start.uncertain == 1
+    assert road.states(campaign) == {"uncertain": 1}
+
+
+def test_two_turns_never_send_one_segment_twice(road: Road) -> None:
+    """R-8.2: two turns are in flight; what the first went on with is not gone on with by the second."""
+    road.campaign(1, text=LONG)
+    line = road.line(window=2)
+    road.turn()
+    one, two = line.tokens
+    stale = road.work([ok(two, "A2")])
+    road.turn([ok(one, "A1")])
+    done = road.database.run(turn.run, stale)
+    assert done.slots[0].batch == []
+
+
+def test_what_has_begun_goes_on_while_the_engine_drains(road: Road) -> None:
+    """R-4.1: the parts of one message are not torn apart; nothing new goes out."""
+    campaign = road.campaign(2, text=LONG)
+    line = road.line(window=2)
+    road.turn()
+    road.settle(*all_ok(line))
+    road.settle(*all_ok(line))
+    assert line.wire == []
+    assert road.states(campaign) == {"sent": 1, "queued": 1}
+
+
 def test_a_turn_that_is_settled_is_forgotten(road: Road) -> None:
     """What `flight` names is what may be on the wire, and no more."""
     road.campaign(2)
