@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -68,7 +69,8 @@ class Far:
             heard.append(one)
             if not one.command & RESPONSE:
                 body = bodies.get(C(one.command), b"")
-                await self.say(pdu(one.command | RESPONSE, 0, one.sequence, body))
+                with contextlib.suppress(trio.BrokenResourceError):  # it did not wait for that
+                    await self.say(pdu(one.command | RESPONSE, 0, one.sequence, body))
 
 
 def streams() -> tuple[Stapled, Far]:
