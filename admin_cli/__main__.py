@@ -1,7 +1,19 @@
-"""`python -m admin_cli …` is `siaran …`, wherever the program itself lies."""
+"""Where `siaran` and `python -m admin_cli` begin: before anything that takes time is imported."""
 
 import sys
 
-from admin_cli.main import main
+INTERRUPTED = 130
 
-sys.exit(main())
+
+def start() -> int:
+    """Run the process's command line; a Ctrl-C while it is being loaded is no error either."""
+    try:
+        from admin_cli.main import main
+
+        return main()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(start())
