@@ -26,6 +26,12 @@ def log(
         str | None,
         typer.Option("--action", metavar="A", help="noun.verb (list.import) or a noun (list)"),
     ] = None,
+    object_: Annotated[
+        str | None,
+        typer.Option(
+            "--object", metavar="O", help="a part of what it was done to, as a list's name"
+        ),
+    ] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="T", help='from "2026-12-01 09:10" on')
     ] = None,
@@ -40,7 +46,13 @@ def log(
     from engine.operations import log as changes
 
     found = desk.run(
-        changes.search, by=user, action=action, since=since, until=until, limit=rows or None
+        changes.search,
+        by=user,
+        action=action,
+        object=object_,
+        since=since,
+        until=until,
+        limit=rows or None,
     )
     desk.rows(
         found, "at", "by", "action", "object", "before", "after", empty="no changes were found"

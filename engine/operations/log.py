@@ -18,13 +18,15 @@ def search(
     *,
     by: str | None = None,
     action: str | None = None,
+    object: str | None = None,  # noqa: A002 - as in the log itself
     since: str | None = None,
     until: str | None = None,
     limit: int | None = None,
 ) -> list[LogLine]:
-    """The newest `limit` changes of the application, oldest first.
+    """The newest `limit` changes of the application and of the installation, oldest first.
 
-    `action` is `list.import`, or `list` for all of a noun. `since` ≤ at < `until`: a date or a date
+    `action` is `list.import`, or `list` for all of a noun; `object` a part of what it was done to,
+    a name or a number. `since` ≤ at < `until`: a date or a date
     and time, in the application's zone unless it has its own; an `until` that is a date includes
     that day. Raises Refused for what is no time.
     """
@@ -35,6 +37,7 @@ def search(
         application.id,
         by=by,
         action=action,
+        object=object,
         since=_moment("--since", since, zone, whole_day=False),
         until=_moment("--until", until, zone, whole_day=True),
         limit=limit,

@@ -50,33 +50,43 @@ def record(
     )
 
 
+_MATCHES = """
+      AND (%(by)s::text IS NULL OR by = %(by)s)
+      AND (%(action)s::text IS NULL OR action = %(action)s
+           OR starts_with(action, %(action)s || '.'))
+      AND (%(object)s::text IS NULL OR strpos(lower(object), lower(%(object)s)) > 0)
+      AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+      AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+    ORDER BY id DESC LIMIT %(limit)s
+"""
+
+
 def find(
     tx: Tx,
     application_id: int,
     *,
     by: str | None = None,
     action: str | None = None,
+    object: str | None = None,  # noqa: A002 - the column's own name
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int | None = None,
 ) -> list[LogLine]:
-    """The newest `limit` lines of an application, oldest first.
+    """The newest `limit` lines of an application and of the installation, oldest first.
 
-    `action` matches itself and, given as a noun, all its verbs; since ≤ at < until.
+    `action` matches itself and, given as a noun, all its verbs; `object` is any part of it, in any
+    case; since ≤ at < until.
     """
     with tx.cursor(row_factory=class_row(LogLine)) as cursor:
-        # Read from the end of log_application (application_id, id); ids rise with time, so the
-        # conditions filter a walk that the limit stops.
+        # Read from the end of log_application (application_id, id) and of log_installation; ids
+        # rise with time, so the conditions filter a walk that the limit stops.
         cursor.execute(
-            """
+            f"""
             SELECT log.id, at, application.name AS application, by, action, object, before, after
-            FROM log LEFT JOIN application ON application.id = application_id
-            WHERE application_id = %(application_id)s
-              AND (%(by)s::text IS NULL OR by = %(by)s)
-              AND (%(action)s::text IS NULL OR action = %(action)s
-                   OR starts_with(action, %(action)s || '.'))
-              AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
-              AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+            FROM ((SELECT * FROM log WHERE application_id = %(application_id)s {_MATCHES})
+                  UNION ALL
+                  (SELECT * FROM log WHERE application_id IS NULL {_MATCHES})) AS log
+            LEFT JOIN application ON application.id = application_id
             ORDER BY log.id DESC
             LIMIT %(limit)s
             """,
@@ -84,6 +94,7 @@ def find(
                 "application_id": application_id,
                 "by": by,
                 "action": action,
+                "object": object,
                 "since": since,
                 "until": until,
                 "limit": limit,

@@ -45,6 +45,8 @@ def test_what_was_refused_leaves_no_line(siaran: Siaran) -> None:
         (["--since", "2020-01-01"], 2),
         (["--until", "2020-01-01"], 0),
         (["--since", "2020-01-01 08:00", "--until", "2999-01-01"], 2),
+        (["--object", "CUSTOM"], 1),
+        (["--object", "3700", "--user", "anna"], 0),
         (["--rows", "1"], 1),
     ],
 )
