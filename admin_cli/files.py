@@ -51,6 +51,11 @@ def show_rows(desk: Desk, notices: Sequence[str], **kinds: tuple[Sequence[Row], 
             desk.note(f"… and {count - len(rows):,} more {kind} rows")
 
 
+def counted(n: int, noun: str) -> str:
+    """`1 member`, `2,000 members`."""
+    return f"{n:,} {noun}" + "s" * (n != 1)
+
+
 @contextmanager
 def writing(path: Path | None) -> Iterator[TextIO]:
     """The file at `path`, or stdout, which stays open. Raises Refused when it can't be written."""

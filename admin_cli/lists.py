@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from admin_cli.desk import Desk, command, noun
-from admin_cli.files import DryRun, Errors, OnError, OnErrorOption, Output, show_rows, writing
+from admin_cli.files import (
+    DryRun,
+    Errors,
+    OnError,
+    OnErrorOption,
+    Output,
+    counted,
+    show_rows,
+    writing,
+)
 
 if TYPE_CHECKING:
     from engine.operations.importing import ImportReport
@@ -80,7 +89,9 @@ def delete(desk: Desk, name: _Name) -> None:
     from engine.operations import lists
 
     shown = desk.run(lists.show, name)
-    desk.confirm(f'Delete list "{shown.name}" with its {shown.members:,} members, for ever?')
+    desk.confirm(
+        f'Delete list "{shown.name}" with its {counted(shown.members, "member")}, for ever?'
+    )
     with desk.database() as database:
         gone = database.run(lists.delete, desk.actor(), shown.name)
         desk.done(f'list "{gone.name}" deleted', gone)
@@ -190,7 +201,7 @@ def download(desk: Desk, name: _Name, output: Output = None) -> None:
             for mobile, params in members:
                 out.writerow([mobile, *map(guarded, params)])
                 count += 1
-    desk.note(f"{count:,} members written to {output or 'stdout'}")
+    desk.note(f"{counted(count, 'member')} written to {output or 'stdout'}")
 
 
 def show_import(desk: Desk, report: ImportReport) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from admin_cli.desk import Desk, command, noun
-from admin_cli.files import DryRun, Errors, OnError, OnErrorOption, show_rows
+from admin_cli.files import DryRun, Errors, OnError, OnErrorOption, counted, show_rows
 
 if TYPE_CHECKING:
     from engine.operations.members import Changed
@@ -123,8 +123,7 @@ def delete(
     def confirm(found: member_files.Deleted) -> None:
         bar.close()  # before there is a question
         show_rows(desk, found.notices, invalid=(found.invalid_rows, found.invalid))
-        which = "1 member" if found.deleted == 1 else f"{found.deleted:,} members"
-        desk.confirm(f'Delete {which} of list "{found.list}" for ever?')
+        desk.confirm(f'Delete {counted(found.deleted, "member")} of list "{found.list}" for ever?')
 
     try:
         with desk.database() as database, bar:

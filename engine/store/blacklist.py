@@ -129,6 +129,23 @@ def add_staged(
     return row[0], row[1]
 
 
+def count_staged(tx: Tx, import_id: UUID, application_id: int | None) -> tuple[int, int]:
+    """What `add_staged` would do, without doing it."""
+    tx.execute("SET LOCAL statement_timeout = '30min'; SET LOCAL work_mem = '64MB'")
+    row = tx.execute(  # as `add_staged`
+        """
+        SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
+            SELECT FROM blacklist b
+            WHERE b.mobile = numbers.mobile
+              AND b.application_id IS NOT DISTINCT FROM %s::int))
+        FROM (SELECT DISTINCT mobile FROM import_row WHERE import_id = %s) AS numbers
+        """,
+        (application_id, import_id),
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def remove(tx: Tx, application_id: int | None, mobile: str) -> None:
     """Take a number off exactly that blacklist."""
     # blacklist_mobile
@@ -174,16 +191,18 @@ def search(tx: Tx, application_id: int, *, part: str | None, limit: int | None) 
         return cursor.fetchall()
 
 
-def page(tx: Tx, application_id: int, *, after_id: int, rows: int) -> list[Entry]:
-    """The next `rows` entries that count in an application, in the order of joining."""
+def page(tx: Tx, application_id: int, part: str | None, *, after_id: int, rows: int) -> list[Entry]:
+    """The next `rows` entries that count in an application and match, in the order they came."""
     with tx.cursor(row_factory=class_row(Entry)) as cursor:
         # blacklist_pkey from `after_id` on.
         cursor.execute(
             f"""
             SELECT {_COLUMNS} FROM blacklist
-            WHERE id > %s AND (application_id = %s OR application_id IS NULL)
-            ORDER BY id LIMIT %s
+            WHERE id > %(after)s
+              AND (application_id = %(application_id)s OR application_id IS NULL)
+              AND (%(part)s::text IS NULL OR strpos(mobile, %(part)s) > 0)
+            ORDER BY id LIMIT %(rows)s
             """,
-            (after_id, application_id, rows),
+            {"after": after_id, "application_id": application_id, "part": part, "rows": rows},
         )
         return cursor.fetchall()

@@ -148,7 +148,7 @@ def test_a_list_is_deleted_after_a_yes_and_its_name_is_free(
     siaran("member", "optout", "L", "+64211234567", "--everywhere")
     asked = siaran("list", "delete", "L")
     assert asked.code == 1
-    assert 'Delete list "L" with its 1 members' in asked.err
+    assert 'Delete list "L" with its 1 member,' in asked.err
     assert siaran("list", "delete", "L", "--yes", "--json").json["members"] == 1
     assert "not found" in siaran("list", "show", "L").err
     assert siaran("list", "ls", "--json").json == []
