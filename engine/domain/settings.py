@@ -174,10 +174,13 @@ def _span(value: timedelta) -> str:
     return f"{hours}h" if hours % 24 or hours <= 72 else f"{hours // 24}d"
 
 
+MOST_SEGMENTS: Final = 31
+"""What no setting goes beyond: the segments of a message are bits of an integer."""
+
 SEGMENTS_MAX: Final = Setting(
     key="segments.max",
     default=10,
-    kind=Whole(1, 31),  # the segments of a message are bits of an integer
+    kind=Whole(1, MOST_SEGMENTS),
     unit="segments",
     what="A message that needs more segments is refused, never cut.",
     example="4",
