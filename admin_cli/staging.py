@@ -77,6 +77,8 @@ def temporary_home(*, keep: bool) -> Iterator[Path]:
     spared: tuple[str, ...] = ()
     try:
         yield home
+    except BrokenPipeError:
+        raise  # `siaran demo | head`: nothing failed
     except Exception:
         spared = ("*.log", "postgres/log")
         raise
