@@ -52,7 +52,8 @@ async def serve(
     """Be that SMSC until cancelled; the started value is the bound port. `counters` are kept up.
 
     `utc_now` is the wall clock, for the dates in receipts and record.
-    Raises `OSError` when the port can't be had or the record can't be written.
+    Raises `OSError` when the port can't be had or the record can't be written, and
+    `transport.TlsFault` for a file of TLS that can't be used.
     """
     with ExitStack() as stack:
         record = None
@@ -60,7 +61,14 @@ async def serve(
             record = stack.enter_context(options.record.open("a", encoding="utf-8"))
         smsc = Smsc(options, Counters() if counters is None else counters)
         server = _Server(smsc, record, utc_now)
-        await transport.serve(server.talk, options.host, options.port, task_status=task_status)
+        tls = None
+        if options.tls_certificate is not None:
+            tls = transport.tls_server(
+                options.tls_certificate, options.tls_key, options.tls_client_ca
+            )
+        await transport.serve(
+            server.talk, options.host, options.port, tls=tls, task_status=task_status
+        )
 
 
 class _Server:

@@ -6,6 +6,7 @@ belongs to its account, not to a connection. All randomness comes from one seede
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
@@ -52,13 +53,20 @@ class Options:
     """A JSONL file to which each submit_sm is added; see `recording`."""
     replies: tuple[subscribers.Rule, ...] = ()
     seed: int | None = None
+    tls_certificate: Path | None = None
+    """TLS, with the certificate in this file; None: none."""
+    tls_key: Path | None = None
+    """Its key, where that is in a file of its own."""
+    tls_client_ca: Path | None = None
+    """Let in only clients with a certificate of this CA."""
 
     def __post_init__(self) -> None:
         for name in ("error_pct", "throttle_pct"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ValueError(f"{name} is {getattr(self, name):g}; it must be 0 to 100")
-        if self.latency_ms < 0 or (self.receipt_after_ms or 0) < 0:
-            raise ValueError("a delay can't be negative")
+        for name in ("latency_ms", "receipt_after_ms"):
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name):g}; it must be 0 or more")
         for name in ("drop_every", "window", "deliver_window"):
             value = getattr(self, name)
             if value is not None and value < 1:
