@@ -173,8 +173,8 @@ class Connection:
         command = Command.QUERY_SM if isinstance(pdu, QuerySm) else Command.CANCEL_SM
         self._check(command)
         sequence = self._sequence()
-        self._requests.waiting[sequence] = ((command | RESPONSE, token), now)
         self._outgoing.append(codec.encode(pdu, sequence))
+        self._requests.waiting[sequence] = ((command | RESPONSE, token), now)
 
     def unbind(self, now: float) -> None:
         """End the session cleanly: `Unbound` and `Closed` follow, or `Closed` when time is up."""
