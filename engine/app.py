@@ -10,7 +10,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import trio
@@ -20,14 +20,15 @@ from engine import clock, inbound, log, nodes
 from engine.api import server
 from engine.arrived import Arrived
 from engine.dispatch import Dispatch
-from engine.domain.errors import Refused
+from engine.domain.errors import Refused, Unreachable
 from engine.gateway import binds as binding
 from engine.gateway import turn
 from engine.gateway.gateway import Gateway
+from engine.lease import Lease
 from engine.metrics import Metrics
 from engine.store import listening
 from engine.store import nodes as store_nodes
-from engine.store.db import Database
+from engine.store.db import CommitUnknown, Database
 from engine.store.embedded import default_home
 
 # Of the 10 s in which an engine must be gone, so many are for answers that are still out.
@@ -47,7 +48,10 @@ async def run(settings: Settings, db: Database) -> None:
     with only_one(default_home(), settings.node.name):
         now = clock.utc_now()
         await db.transact(store_nodes.housekeep, now)
+        lease = Lease(store_nodes.LEASE_S / 2)
+        asked_at = clock.boottime()
         start = await db.transact(store_nodes.start, settings.node.name, now)
+        lease.renewed(asked_at)
         ids: dict[str, int] = {}
         for carrier in settings.carriers:
             ids[carrier.name] = await db.transact(store_nodes.carrier_id, carrier.name)
@@ -65,6 +69,7 @@ async def run(settings: Settings, db: Database) -> None:
             metrics=metrics,
             node_id=start.node_id,
             epoch=start.epoch,
+            lease=lease,
             binds=binding.make(settings.carriers, ids.__getitem__),
             mo=send_mo,
             most_segments=MOST_SEGMENTS,
@@ -81,7 +86,8 @@ async def run(settings: Settings, db: Database) -> None:
             async with trio.open_nursery() as nursery:
                 app = server.application(metrics.registry, lambda: missing(gateway))
                 addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
-                nursery.start_soon(nodes.keep_lease, db, start.node_id, start.epoch)
+                nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
+                nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
                 nursery.start_soon(nodes.sweep, db, turn.sweep, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
                 dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
@@ -98,6 +104,11 @@ async def run(settings: Settings, db: Database) -> None:
                 await drain(gateway)
                 ending.set()
                 nursery.cancel_scope.cancel()
+        if not gateway.away:
+            with suppress(
+                Unreachable, CommitUnknown, store_nodes.Fenced
+            ):  # then the lease runs out by itself
+                await db.transact(store_nodes.stop, start.node_id, start.epoch, clock.utc_now())
         log.info("engine.stopped", node=settings.node.name)
 
 

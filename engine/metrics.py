@@ -61,6 +61,11 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
             registry=self.registry,
         )
+        self.clock_skew = Gauge(
+            "siaran_clock_skew_seconds",
+            "The node's clock against the database's: positive when it is ahead",
+            registry=self.registry,
+        )
         self.database_up = Gauge(
             "siaran_database_up", "1 while the database answers", registry=self.registry
         )

@@ -1,27 +1,78 @@
-"""A node's life in the database: its lease, the sweep of parked receipts, the hourly housekeeping."""
+"""A node's life in the database: its lease, its sessions, the sweep of parked receipts, housekeeping."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import trio
 
 from engine import clock, log
 from engine.domain.errors import Unreachable
+from engine.lease import Lease
+from engine.metrics import Metrics
 from engine.store import nodes
 from engine.store.db import CommitUnknown, Database
 
-RENEW_S = nodes.LEASE_S / 4
+# Half of the lease is for writing: with a renewal each eighth, a process that is stopped for three
+# eighths of it (7.5 s) goes on as if nothing had been.
+RENEW_S = nodes.LEASE_S / 8
 SWEEP_S = 1.0
+NOTE_S = 1.0
 HOUSEKEEP_S = 3600.0
 
-T = TypeVar("T")
+# Times are compared with the database's; further apart than this, somebody should look.
+SKEW_S = 2.0
+
+Closed = Sequence[tuple[int, str]]
+"""Sessions that have fallen, and why."""
 
 
-async def keep_lease(db: Database, node_id: int, epoch: int) -> None:
-    """Renews the lease; Fenced when another process has taken the node's name."""
+async def keep_lease(
+    db: Database, lease: Lease, metrics: Metrics, node_id: int, epoch: int
+) -> None:
+    """Renews the lease; Fenced when another process has taken the node's name.
+
+    Each time, the node's clock is held against the database's.
+    """
+    apart = False
     while True:
-        await _try(db, lambda tx: nodes.renew(tx, node_id, epoch))
+        asked_at, before = clock.boottime(), clock.utc_now()
+        try:
+            now = await db.transact(nodes.renew, node_id, epoch)
+        except (Unreachable, CommitUnknown) as error:
+            log.warning("node.waits", reason=str(error))
+        else:
+            lease.renewed(asked_at)
+            by_s = skew_s(before, now, clock.utc_now())
+            metrics.clock_skew.set(by_s)
+            if (abs(by_s) > SKEW_S) is not apart:
+                apart = not apart
+                tell = log.warning if apart else log.info
+                tell("node.clock", ahead_of_database_s=round(by_s, 1), allowed_s=SKEW_S)
         await trio.sleep(RENEW_S)
+
+
+def skew_s(before: datetime, database: datetime, after: datetime) -> float:
+    """How far our clock is ahead of the database's, which was asked between `before` and `after`.
+
+    The least that it can be: how long the question took, and how long the answer, is not known.
+    """
+    if database < before:
+        return (before - database).total_seconds()
+    return -max((database - after).total_seconds(), 0.0)
+
+
+async def note_closed(
+    db: Database, closed: Callable[[], Closed], noted: Callable[[Closed], None]
+) -> None:
+    """Notes which sessions have fallen, for who asks whether messages can leave.
+
+    They stay with who remembers them until that is committed: an MO may have to be told first.
+    """
+    while True:
+        fallen = closed()
+        if fallen and await _try(db, nodes.close_sessions, fallen, clock.utc_now()):
+            noted(fallen)
+        await trio.sleep(NOTE_S)
 
 
 async def sweep(db: Database, join: Callable[..., object], node_id: int, epoch: int) -> None:

@@ -62,6 +62,7 @@ TABLE: Final = (
     Rule(of="engine.clock"),
     Rule(of="engine.log", ours=("engine.clock",)),
     Rule(of="engine.arrived", ours=("smpp",)),
+    Rule(of="engine.lease"),
     Rule(of="engine.metrics", others=("prometheus_client",)),
     Rule(
         of="engine.domain",

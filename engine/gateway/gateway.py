@@ -10,6 +10,8 @@ What happens at each failure:
 * The connection was lost in COMMIT: the turn's row is asked for (`nodes.turn_committed`) until there
   is an answer; then it is as if the COMMIT had said so.
 * Another process took the node's epoch (`Fenced`): the engine stops at once.
+* The process was stopped between COMMIT and write for so long that one may have: nothing is written,
+  the binds are dropped. Whose the epoch is by now, the next transaction tells.
 """
 
 from collections.abc import Sequence
@@ -17,12 +19,14 @@ from dataclasses import dataclass, field
 
 import trio
 
-from engine import log
+from config.settings import BindMode
+from engine import clock, log
 from engine.arrived import Arrived
 from engine.domain.errors import Unreachable
 from engine.gateway import turn
 from engine.gateway.binds import Bind
 from engine.gateway.turn import Answer, Done, Partial, Received, Slots, Work
+from engine.lease import Lease
 from engine.metrics import Metrics
 from engine.store import nodes
 from engine.store.db import CommitUnknown, Database, Tx
@@ -61,6 +65,7 @@ class Gateway:
     metrics: Metrics
     node_id: int
     epoch: int
+    lease: Lease
     binds: list[Bind]
     mo: trio.MemorySendChannel[Arrived]
     most_segments: int
@@ -83,7 +88,12 @@ class Gateway:
         while True:
             try:
                 return await self.db.transact(
-                    nodes.open_session, self.node_id, self.epoch, bind.carrier_id, bind.name
+                    nodes.open_session,
+                    self.node_id,
+                    self.epoch,
+                    bind.carrier_id,
+                    bind.name,
+                    sends=bind.mode is not BindMode.RECEIVER,
                 )
             except (Unreachable, CommitUnknown):
                 await trio.sleep(AWAY_S)
@@ -96,6 +106,14 @@ class Gateway:
         """The sessions that have fallen since the last call."""
         closed, self._closed_sessions = self._closed_sessions, []
         return closed
+
+    def closed(self) -> list[tuple[int, str]]:
+        """The sessions that have fallen and, as far as is known here, are not noted as such."""
+        return list(self._closed_sessions)
+
+    def noted(self, closed: Sequence[tuple[int, str]]) -> None:
+        """These are."""
+        self._closed_sessions = [one for one in self._closed_sessions if one not in closed]
 
     async def arrived(self, arrived: Arrived) -> None:
         """Hands on MO. The channel is bounded: when it is full, this bind stops reading."""
@@ -339,6 +357,8 @@ class Gateway:
 
     async def _write(self, collected: _Collected, done: Done) -> None:
         """After the commit: one write a bind with its submit_sm and its deliver_sm_resp."""
+        if not self.lease.holds(clock.boottime()):
+            await self._drop_binds()
         replies = _by_session(collected.receipts)
         generations = collected.generations
         for one in done.slots:
@@ -360,6 +380,13 @@ class Gateway:
             for bind in self.binds:
                 if bind.carrier_id == carrier_id and bind.session is not None:
                     await bind.session.unbind()
+
+    async def _drop_binds(self) -> None:
+        """Nothing leaves any more: what this turn has launched may be another node's by now."""
+        log.error("node.late", reason="the lease was not renewed in time; all binds are dropped")
+        for bind in self.binds:
+            if bind.session is not None:
+                await bind.session.aclose()
 
     async def _send(
         self,

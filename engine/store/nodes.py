@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from engine.domain.errors import Refused
+from engine.domain.way_out import WayOut
 from engine.store import launching
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
-# An uncertain message waits this long for a receipt or a late answer before it is sent again.
+# An uncertain message waits this long for a receipt or a late answer before it is sent again. It is
+# read anew for each, so a test that kills engines can start them with less.
 UNCERTAIN_S = 30.0
 
 LEASE_S = 20.0
@@ -46,12 +49,12 @@ def start(tx: Tx, name: str, now: datetime) -> NodeStart:
     row = tx.execute(
         """
         INSERT INTO node (name, epoch, lease_until, started_at)
-        VALUES (%(name)s, 1, %(until)s, %(now)s)
+        VALUES (%(name)s, 1, now() + make_interval(secs => %(lease)s), %(now)s)
             ON CONFLICT (name) DO UPDATE
-           SET epoch = node.epoch + 1, lease_until = %(until)s, started_at = %(now)s
+           SET epoch = node.epoch + 1, lease_until = excluded.lease_until, started_at = %(now)s
         RETURNING id, epoch
         """,
-        {"name": name, "now": now, "until": now + timedelta(seconds=LEASE_S)},
+        {"name": name, "now": now, "lease": LEASE_S},
     ).fetchone()
     assert row is not None
     node_id, epoch = row
@@ -106,7 +109,7 @@ def take_over(tx: Tx, node_id: int, below_epoch: int, now: datetime) -> int:
     return len(uncertain)
 
 
-class Fenced(Exception):
+class Fenced(Refused):
     """Another process has taken this node's epoch: it must stop sending at once."""
 
 
@@ -125,16 +128,35 @@ def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
         (node_id, epoch),
     ).fetchone()
     if row is None:
-        raise Fenced(f"node {node_id} is no longer in epoch {epoch}")
+        raise Fenced(
+            f"another engine has started under this node's name (epoch {epoch} is over), so this one"
+            " has stopped; give each engine a name of its own (node.name)"
+        )
     return row[0], row[1]
 
 
-def renew(tx: Tx, node_id: int, epoch: int) -> None:
-    """Renews the node's lease by the database's clock."""
-    check_epoch(tx, node_id, epoch)
+def renew(tx: Tx, node_id: int, epoch: int) -> datetime:
+    """Renews the node's lease by the database's clock; answers what that says."""
+    now, _ = check_epoch(tx, node_id, epoch)
     tx.execute(
+        # node_pkey
         "UPDATE node SET lease_until = now() + make_interval(secs => %s) WHERE id = %s",
         (LEASE_S, node_id),
+    )
+    return now
+
+
+def stop(tx: Tx, node_id: int, epoch: int, now: datetime) -> None:
+    """Gives the lease back: the engine has ended, its sessions with it."""
+    check_epoch(tx, node_id, epoch)
+    tx.execute("UPDATE node SET lease_until = now() WHERE id = %s", (node_id,))  # node_pkey
+    tx.execute(
+        # session_open
+        """
+        UPDATE session SET closed_at = %s, close_reason = 'the engine was stopped'
+         WHERE node_id = %s AND closed_at IS NULL
+        """,
+        (now, node_id),
     )
 
 
@@ -171,24 +193,49 @@ def carrier_id(tx: Tx, name: str) -> int:
     return int(row[0])
 
 
-def open_session(tx: Tx, node_id: int, epoch: int, carrier: int, bind: str) -> int:
-    """Notes a bound session; answers its id."""
+def open_session(
+    tx: Tx, node_id: int, epoch: int, carrier: int, bind: str, *, sends: bool = True
+) -> int:
+    """Notes a bound session, and whether messages can go out over it; answers its id."""
     row = tx.execute(
         """
-        INSERT INTO session (node_id, epoch, carrier_id, bind) VALUES (%s, %s, %s, %s)
+        INSERT INTO session (node_id, epoch, carrier_id, bind, sends) VALUES (%s, %s, %s, %s, %s)
         RETURNING id
         """,
-        (node_id, epoch, carrier, bind),
+        (node_id, epoch, carrier, bind, sends),
     ).fetchone()
     assert row is not None
     return int(row[0])
 
 
+def way_out(tx: Tx) -> WayOut:
+    """Whether messages can leave now: which engines are up, and their binds that send (R-3.4)."""
+    row = tx.execute(
+        # node has a row an engine; session_open; session_pkey backwards, mostly to its first row
+        """
+        SELECT (SELECT max(lease_until) - make_interval(secs => %(lease)s)
+                  FROM node WHERE lease_until > '-infinity'),
+               EXISTS (SELECT FROM node WHERE lease_until > now()),
+               EXISTS (SELECT FROM session s JOIN node n ON n.id = s.node_id AND n.epoch = s.epoch
+                        WHERE s.closed_at IS NULL AND s.sends AND n.lease_until > now()),
+               (SELECT s.close_reason FROM session s
+                 WHERE s.closed_at IS NOT NULL AND s.sends ORDER BY s.id DESC LIMIT 1)
+        """,
+        {"lease": LEASE_S},
+    ).fetchone()
+    assert row is not None
+    return WayOut(heard_at=row[0], engine=row[1], bind=row[2], fell=row[3])
+
+
 def close_sessions(tx: Tx, closed: Iterable[tuple[int, str]], now: datetime) -> None:
-    """Notes which sessions have fallen, and why."""
+    """Notes which sessions have fallen, and why. Repeatable."""
     for session_id, reason in closed:
         tx.execute(
-            "UPDATE session SET closed_at = %s, close_reason = %s WHERE id = %s",
+            # session_pkey
+            """
+            UPDATE session SET closed_at = %s, close_reason = %s
+             WHERE id = %s AND closed_at IS NULL
+            """,
             (now, reason, session_id),
         )
 
@@ -200,3 +247,10 @@ def housekeep(tx: Tx, now: datetime) -> None:
     tx.execute("DELETE FROM parked WHERE at < %s", (now - PARKED,))
     tx.execute("DELETE FROM import_row WHERE at < %s - interval '1 day'", (now,))
     tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))
+    # Settled since by a late answer or receipt, or dropped with their day.
+    tx.execute(
+        """
+        DELETE FROM held h
+         WHERE NOT EXISTS (SELECT FROM message m WHERE m.id = h.message_id AND m.state = 'uncertain')
+        """
+    )

@@ -1,0 +1,50 @@
+"""Whether messages can leave at all: an engine that is up, a bind that sends (R-3.4).
+
+What is asked of the database and not of an engine, so that it is also true when none is there to be
+asked: an engine renews its lease every few seconds, and notes its sessions as they come and go.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+__all__ = ["WayOut", "hindrance", "moment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut:
+    """What there is between the queue and the SMSCs.
+
+    `heard_at` is the last word of any engine, None when there never was one; `engine` whether the
+    lease of one is live; `bind` whether one of these has a bind that sends; `fell` why the last
+    session of that kind ended, None when none has.
+    """
+
+    heard_at: datetime | None
+    engine: bool
+    bind: bool
+    fell: str | None
+
+
+OPEN = WayOut(heard_at=None, engine=True, bind=True, fell=None)
+"""All is well."""
+
+
+def hindrance(way: WayOut, zone: ZoneInfo) -> str | None:
+    """Say what keeps every message from leaving; None when nothing does."""
+    if not way.engine:
+        if way.heard_at is None:
+            return "no engine has ever been up; start one with `siaran run`"
+        return (
+            f"no engine has been heard of since {moment(way.heard_at, zone)}: it is not running, or "
+            "can't write to the database (its log says so); start one with `siaran run`"
+        )
+    if not way.bind:
+        why = f" (the last one ended: {way.fell})" if way.fell else ""
+        return f"no bind that sends is up{why}; see `siaran check`, and the engine's log"
+    return None
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """A time to the second. Not "so long ago": whoever watches wants to see what changes only."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} ({zone.key})"
