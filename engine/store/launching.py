@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from engine.domain.settings import UNCERTAIN, Uncertain
+from engine.store import settings
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 
@@ -107,14 +109,12 @@ def due_now(tx: Tx, now: datetime, limit: int) -> dict[int, list[int]]:
     return found
 
 
-def due_candidates(
-    tx: Tx, wanted: Sequence[int], now: datetime, hold_uncertain: Sequence[int] = ()
-) -> list[tuple[Candidate, Origin]]:
+def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[Candidate, Origin]]:
     """Those of `wanted` that can be launched, locked; what is in need of nothing is dropped.
 
     A message that has been settled, cancelled or skipped meanwhile leaves `due` here. One that still
-    has a segment on the wire is put off by a second. Applications in `hold_uncertain` keep their
-    uncertain messages until someone resolves them (R-8.2).
+    has a segment on the wire is put off by a second. An uncertain one whose application wants such
+    to be held leaves `due` for `held`, until someone resolves it (R-8.2).
     """
     ids = [
         row[0]
@@ -146,12 +146,15 @@ def due_candidates(
     ).fetchall()
     ready: list[tuple[Candidate, Origin]] = []
     busy: list[int] = []
+    held: list[int] = []
+    holding = _holding(tx) if any(row[15] == "uncertain" for row in rows) else frozenset()
     gone = set(ids)
     for row in rows:
         state, launched = row[15], row[16]
         if state not in ("queued", "uncertain"):
             continue
-        if state == "uncertain" and row[7] in hold_uncertain:
+        if state == "uncertain" and row[7] in holding:
+            held.append(row[0])
             continue
         gone.discard(row[0])
         if launched:
@@ -159,12 +162,34 @@ def due_candidates(
         else:
             ready.append((Candidate._make(row[:7]), Origin._make(row[7:15])))
     drop_due(tx, gone)
+    if held:
+        _hold(tx, held, now)
     if busy:
         tx.execute(
             "UPDATE due SET due_at = %s + interval '1 s' WHERE message_id = ANY (%s::bigint[])",
             (now, ints(busy)),
         )
     return ready
+
+
+def _holding(tx: Tx) -> frozenset[int]:
+    """The applications whose uncertain messages wait for a person."""
+    values = settings.everywhere(tx, UNCERTAIN)
+    return frozenset(one for one, value in values.items() if value is Uncertain.HOLD)
+
+
+def _hold(tx: Tx, ids: Iterable[int], now: datetime) -> None:
+    """Keeps uncertain messages for `message resolve`; a late answer or receipt still settles them."""
+    tx.execute(
+        # message_YYYYMMDD_pkey, held_pkey
+        """
+        INSERT INTO held (message_id, application_id, campaign_id, at)
+        SELECT id, application_id, campaign_id, %s FROM message WHERE id = ANY (%s::bigint[])
+         ORDER BY id
+            ON CONFLICT (message_id) DO UPDATE SET at = excluded.at
+        """,
+        (now, ints(ids)),
+    )
 
 
 def drop_due(tx: Tx, ids: Iterable[int]) -> None:
