@@ -12,6 +12,7 @@ The first rule whose pattern is found is the one that counts.
 """
 
 import json
+import math
 import random
 import re
 import tomllib
@@ -19,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from smpp import segments
 
 
 class RulesError(Exception):
@@ -37,8 +40,12 @@ class Rule:
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
             raise ValueError(f"share is {self.share:g}; it must be 0 to 1")
-        if self.delay_ms < 0:
-            raise ValueError(f"delay_ms is {self.delay_ms:g}; it can't be negative")
+        if not 0 <= self.delay_ms < math.inf:
+            raise ValueError(f"delay_ms is {self.delay_ms:g}; it must be 0 or more")
+        try:
+            segments.split(self.text, None, reference=0)
+        except segments.TooManySegments as error:
+            raise ValueError(str(error)) from None
 
 
 def choose(rules: Sequence[Rule], text: str, rng: random.Random) -> Rule | None:
