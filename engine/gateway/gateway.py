@@ -299,7 +299,7 @@ class Gateway:
         for bind, generation, free, answers in collected.taken:
             bind.answers = answers + bind.answers
             if bind.generation == generation:
-                bind.returning += free
+                bind.free += free  # also those of the answers, which the next turn takes along
         for one in collected.work.slots:
             self._return(one, one.partial, collected)
         self._given_up += collected.work.given_up
