@@ -1,0 +1,410 @@
+"""What R-8 promises, while somebody kills, freezes, cuts and fills: trials with a verdict.
+
+A trial is one campaign through a real installation, in the midst of which a fault happens some
+times, at moments that a seed chooses: the same seed, the same moments (counted in messages that the
+SMSC took; what each process is just doing then is chance). Afterwards the verdict compares two
+accounts that know nothing of each other: the SMSC's own record, and what `report campaign` says.
+
+    python -m tests.benchmarks promises          # the trials of the promise, some minutes
+    pytest tests/promises                        # each of them small
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from tests.rig import PATIENCE_S, Arrival, Rig
+
+Fault = Callable[[Rig, random.Random], None]
+
+UNCERTAIN_S: Final = 30.0
+"""R-8.2: what may have gone out and has no answer is sent again after so long."""
+
+OPEN: Final = ("queued", "launched", "sent", "uncertain")
+
+LOOK_S: Final = 0.1
+
+FAST_TIMERS: Final = {"reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "after_unbind_s": 0.1}
+"""A bind that fell comes back at once: what is tried is what gets lost, not how long one waits."""
+
+SMALL: Final = "shared_buffers = 16MB\nfsync = off\n"
+"""An embedded database for small trials. A process that is killed loses nothing without fsync."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How large, how often, and by which chances."""
+
+    messages: int = 20_000
+    times: int = 10
+    """How often the fault happens."""
+    seed: int = 0
+    window: int = 20
+    latency_ms: float = 15.0
+    """With a window of 20, some 1,000 messages a second."""
+    for_s: float = 5.0
+    """How long a fault lasts that lasts."""
+    patient: bool = True
+    """False: the 30 s before uncertain messages are sent again pass at once."""
+    settings: str = ""
+    """Of the embedded PostgreSQL."""
+    url: str | None = None
+    """A database that is there already; None: an embedded one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    """What two accounts say of one campaign. `broken` are the promises that were not kept."""
+
+    scenario: str
+    seed: int
+    recipients: int
+    faults: int
+    arrived: int
+    """Recipients of whom the SMSC took a message."""
+    repeats: int
+    worst: int
+    """The most repeats after one fault."""
+    allowed: int
+    """How many repeats after one fault are one window per bind (R-8.2)."""
+    counts: Mapping[str, int]
+    took_s: float
+    broken: list[str] = field(default_factory=list)
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{state} {n:,}" for state, n in self.counts.items() if n)
+        return (
+            f"{self.scenario}, seed {self.seed}: {self.arrived:,} of {self.recipients:,} arrived,"
+            f" {self.repeats} repeats by {self.faults} faults ({self.worst} by one, {self.allowed}"
+            f" allowed); {counts}; {self.notes or ''}"
+            + "".join(f"\n  BROKEN: {promise}" for promise in self.broken)
+        )
+
+
+def seed_of_environment() -> int:
+    """SIARAN_TESTS_SEED, to repeat a run; else a new one."""
+    return int(os.environ.get("SIARAN_TESTS_SEED") or random.SystemRandom().randrange(1_000_000))
+
+
+# ---------------------------------------------------------------- the scenarios
+
+
+def kill(trial: Trial) -> Verdict:
+    """kill -9 of the engine, which is started again at once (R-8.1, R-8.2)."""
+    uncertain: list[int] = []
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        rig.engine.kill()
+        rig.start_engine()
+        uncertain.append(_uncertain(rig))
+
+    verdict = _try("kill -9 of the engine", trial, fault)
+    verdict.notes["uncertain"] = max(uncertain)
+    if max(uncertain) > trial.window:
+        verdict.broken.append(f"{max(uncertain)} messages were uncertain after a kill")
+    return verdict
+
+
+def terminate(trial: Trial) -> Verdict:
+    """SIGTERM, which waits for what is on the wire: nothing is uncertain, nothing repeated."""
+    uncertain: list[int] = []
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        rig.engine.signal(signal.SIGTERM)
+        code = rig.engine.wait(10.0)
+        assert code == 0, f"the engine ended with {code}"
+        rig.start_engine()
+        uncertain.append(_uncertain(rig))
+
+    verdict = _try("SIGTERM", trial, fault, allowed=0)
+    if any(uncertain):
+        verdict.broken.append(f"{max(uncertain)} messages were uncertain after SIGTERM")
+    return verdict
+
+
+def freeze(trial: Trial) -> Verdict:
+    """The engine is stopped for some seconds, as a machine that swaps does, and goes on."""
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        rig.engine.signal(signal.SIGSTOP)
+        time.sleep(trial.for_s)
+        rig.engine.signal(signal.SIGCONT)
+
+    return _try(f"SIGSTOP of the engine for {trial.for_s:g} s", trial, fault)
+
+
+def drop(trial: Trial) -> Verdict:
+    """The carrier cuts the connection again and again, and the last responses are lost.
+
+    As often as `times` says, evenly: at each so many messages.
+    """
+    every = max(trial.messages // (trial.times + 1), 1)
+    return _try(f"dropped at each {every} submits", trial, None, smsc={"drop_every": every})
+
+
+def crash(trial: Trial) -> Verdict:
+    """PostgreSQL ends at once, without a checkpoint: by `-m immediate`, or by kill -9."""
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        pid = rig.wait(rig.postmaster, "PostgreSQL")
+        os.kill(pid, chance.choice((signal.SIGQUIT, signal.SIGKILL)))
+        rig.wait(lambda: rig.postmaster() not in (None, pid), "PostgreSQL's restart")
+
+    return _try("PostgreSQL restarted -m immediate", trial, fault, after=_commits_cut)
+
+
+def away(trial: Trial) -> Verdict:
+    """The database is shut down and stays away; subscribers write all the same (R-8.3)."""
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        before = rig.logged("database.away")
+        rig.siaran("db", "stop")
+        time.sleep(trial.for_s)
+        assert rig.logged("database.away") == before + 1, "an outage is said once"
+        rig.siaran("list", "ls")  # who needs it starts it
+        rig.wait(
+            lambda: rig.logged("database.back") == before + 1, "the engine's word that it is back"
+        )
+
+    def after(rig: Rig, verdict: Verdict) -> None:
+        owed = rig.counters()["replies_sent"]
+        ((stored, distinct),) = rig.sql("SELECT count(*), count(DISTINCT mobile) FROM inbox")
+        verdict.notes["replies"] = stored
+        if not stored == distinct == trial.messages:
+            verdict.broken.append(
+                f"{trial.messages} subscribers wrote, in {owed} deliver_sm; the inbox has"
+                f" {stored} messages from {distinct}"
+            )
+
+    replies = '[[reply]]\npattern = "."\ntext = "OK"\ndelay_ms = 50\n'
+    return _try(f"database away for {trial.for_s:g} s", trial, fault, after=after, replies=replies)
+
+
+def silent_database(trial: Trial) -> Verdict:
+    """PostgreSQL is there and says nothing, as on a machine whose disk hangs."""
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        rig.freeze_postgres()
+        time.sleep(trial.for_s)
+        rig.thaw_postgres()
+
+    return _try(f"PostgreSQL silent for {trial.for_s:g} s", trial, fault)
+
+
+def silent_carrier(trial: Trial) -> Verdict:
+    """The connection stands, and nobody answers: the bind gives it up and binds again."""
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        rig.smsc.signal(signal.SIGSTOP)
+        downs = rig.logged("bind.down")
+        rig.wait(lambda: rig.logged("bind.down") > downs, "the engine's doubt")
+        rig.smsc.signal(signal.SIGCONT)
+
+    timers = {
+        "response_timeout_s": 1.0,
+        "enquire_timeout_s": 0.5,
+        "enquire_misses": 2,
+        "bind_timeout_s": 1.0,
+    }
+    return _try("the SMSC answers nothing", trial, fault, timers=timers)
+
+
+SCENARIOS: Final[Mapping[str, Callable[[Trial], Verdict]]] = {
+    "kill": kill,
+    "crash": crash,
+    "freeze": freeze,
+    "drop": drop,
+    "terminate": terminate,
+    "away": away,
+    "silent-database": silent_database,
+    "silent-carrier": silent_carrier,
+}
+
+
+# ---------------------------------------------------------------- how one is tried
+
+
+def _try(
+    scenario: str,
+    trial: Trial,
+    fault: Fault | None,
+    *,
+    allowed: int | None = None,
+    smsc: Mapping[str, Any] | None = None,
+    timers: Mapping[str, float] | None = None,
+    replies: str | None = None,
+    after: Callable[[Rig, Verdict], None] | None = None,
+) -> Verdict:
+    """A campaign from its start to its verdict. `fault` None: the SMSC has its own."""
+    chance = random.Random(trial.seed)
+    began = time.monotonic()
+    with Rig.open(
+        url=trial.url,
+        window=trial.window,
+        timers={**FAST_TIMERS, **(timers or {})},
+        postgres=trial.settings,
+    ) as rig:
+        more = dict(smsc or {})
+        if replies is not None:
+            more["replies"] = rig.home / "replies.toml"
+            Path(str(more["replies"])).write_text(replies)
+        rig.start_smsc(latency_ms=trial.latency_ms, receipt_after_ms=100, seed=trial.seed, **more)
+        rig.start_engine()
+        campaign = rig.campaign(trial.messages)
+        at: list[datetime] = []
+        for moment in moments(trial, chance) if fault is not None else ():
+            rig.wait(lambda n=moment: len(rig.record.read()) >= n, f"message {moment:,}")  # type: ignore[misc]
+            time.sleep(chance.random() * 2 * trial.latency_ms / 1000)
+            at.append(datetime.now(UTC))
+            assert fault is not None
+            fault(rig, chance)
+        _finish(rig, campaign, trial)
+        counters = _all_receipts(rig)
+        verdict = judge(
+            scenario=scenario,
+            trial=trial,
+            arrivals=rig.record.read(),
+            report=rig.report(campaign),
+            at=at,
+            faults=len(at) if fault is not None else counters["drops"],
+            allowed=trial.window if allowed is None else allowed,
+            took_s=time.monotonic() - began,
+        )
+        if lost := _lost_receipts(rig):
+            verdict.broken.append(f"{lost} receipts were answered and are nowhere")
+        if after is not None:
+            after(rig, verdict)
+        return verdict
+
+
+def moments(trial: Trial, chance: random.Random) -> list[int]:
+    """After how many messages a fault happens: one in each of `times` equal parts of the middle."""
+    first, middle = trial.messages * 0.05, trial.messages * 0.85
+    return [int(first + middle * (n + chance.random()) / trial.times) for n in range(trial.times)]
+
+
+def judge(
+    *,
+    scenario: str,
+    trial: Trial,
+    arrivals: list[Arrival],
+    report: Any,
+    at: list[datetime],
+    faults: int,
+    allowed: int,
+    took_s: float,
+) -> Verdict:
+    """Compares what the SMSC took with what the report says; `at`: when the faults happened."""
+    arrived = Counter(arrival.destination for arrival in arrivals)
+    repeats = arrived.total() - len(arrived)
+    # A repeat is laid to the fault that followed the message's last arrival but this one.
+    blame: Counter[int] = Counter()
+    last: dict[str, datetime] = {}
+    for arrival in arrivals:
+        if (before := last.get(arrival.destination)) is not None:
+            blame[bisect_right(at, before)] += 1
+        last[arrival.destination] = arrival.at
+    counts, total = report["counts"], trial.messages
+    verdict = Verdict(
+        scenario=scenario,
+        seed=trial.seed,
+        recipients=total,
+        faults=faults,
+        arrived=len(arrived),
+        repeats=repeats,
+        worst=max(blame.values(), default=0) if at else -(-repeats // max(faults, 1)),
+        allowed=allowed,
+        counts=counts,
+        took_s=took_s,
+    )
+    broken = verdict.broken
+    if missing := total - len(arrived):
+        broken.append(f"{missing} messages never arrived")
+    if repeats > allowed * faults or verdict.worst > allowed:
+        broken.append(f"{repeats} repeats, {verdict.worst} of them after one fault")
+    if not sum(counts.values()) == report["recipients"] == total:
+        broken.append(
+            f"the report does not balance: {sum(counts.values())} messages in all states,"
+            f" {report['recipients']} recipients, {total} members"
+        )
+    if counts["delivered"] != len(arrived):
+        broken.append(f"{counts['delivered']} are reported delivered, {len(arrived)} were")
+    if report["state"] != "completed":
+        broken.append(f"the campaign is {report['state']}")
+    return verdict
+
+
+def _finish(rig: Rig, campaign: int, trial: Trial) -> None:
+    """Until no message of the campaign waits for anything."""
+
+    def over() -> bool:
+        try:
+            if not trial.patient:
+                rig.pass_time(UNCERTAIN_S)
+            ((open_,),) = rig.sql(
+                """
+                SELECT count(*) FROM message
+                 WHERE campaign_id = %s AND state = ANY (%s::message_state[])
+                """,
+                campaign,
+                list(OPEN),
+            )
+            ((ended,),) = rig.sql(
+                "SELECT count(*) FROM campaign WHERE id = %s AND state = 'completed'", campaign
+            )
+        except psycopg.OperationalError:
+            return False  # the database is just restarting
+        if open_ or not ended:
+            time.sleep(LOOK_S)
+        return bool(ended) and open_ == 0
+
+    at_a_thousand_a_second = trial.messages / 1000 + UNCERTAIN_S
+    rig.wait(over, "the campaign's end", PATIENCE_S + 2 * at_a_thousand_a_second)
+
+
+def _all_receipts(rig: Rig) -> dict[str, int]:
+    """The SMSC's counters, once all that it has sent is answered."""
+
+    def all_acked() -> dict[str, int]:
+        counters = rig.counters()
+        if counters["receipts_acked"] < counters["accepted"]:
+            time.sleep(LOOK_S)
+            return {}
+        return counters
+
+    return rig.wait(all_acked, "the receipts of all messages")
+
+
+def _lost_receipts(rig: Rig) -> int:
+    """How many ids that the SMSC gave are known neither as sent nor as parked (R-5.8)."""
+    ((lost,),) = rig.sql(
+        """
+        SELECT count(*) FROM unnest(%s::text[]) AS r (id)
+         WHERE NOT EXISTS (SELECT FROM submission s WHERE s.smsc_id = r.id)
+           AND NOT EXISTS (SELECT FROM parked_candidate c WHERE c.smsc_id = r.id)
+        """,
+        [arrival.id for arrival in rig.record.read()],
+    )
+    return int(lost)
+
+
+def _uncertain(rig: Rig) -> int:
+    """How many messages the engine's last start has found in the air."""
+    return int(rig.said().partition(" uncertain=")[2].split()[0])
+
+
+def _commits_cut(rig: Rig, verdict: Verdict) -> None:
+    verdict.notes["cut in COMMIT"] = rig.said(all_of_it=True).count("lost in COMMIT")

@@ -1,0 +1,55 @@
+"""What happens to the database, and to no message (R-8.1, R-8.3). Each has a cluster of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.promises import harness
+from tests.promises.harness import SMALL, Trial, seed_of_environment
+from tests.rig import Rig
+
+
+@pytest.fixture
+def trial() -> Trial:
+    return Trial(
+        messages=1000,
+        times=1,
+        seed=seed_of_environment(),
+        latency_ms=5,
+        for_s=1.0,
+        patient=False,
+        settings=SMALL,
+    )
+
+
+def test_a_database_that_crashes_takes_no_message_with_it(trial: Trial) -> None:
+    """R-8.1: also when it crashes in the midst of a COMMIT."""
+    verdict = harness.crash(replace(trial, times=3))
+    assert not verdict.broken, verdict
+
+
+def test_while_the_database_is_away_the_engine_waits_and_says_so_once(trial: Trial) -> None:
+    """R-8.1, R-8.3: what subscribers write meanwhile is refused for the moment, and comes again."""
+    verdict = harness.away(trial)
+    assert not verdict.broken, verdict
+
+
+def test_a_database_that_was_away_while_nothing_happened_is_used_again() -> None:
+    """R-8.1: the turn that found it away had nothing in its hands but free slots."""
+    with Rig.open(window=5, postgres=SMALL) as rig:
+        rig.start_smsc()
+        rig.start_engine()
+        rig.siaran("db", "stop")
+        rig.wait(lambda: rig.logged("database.away"), "the engine's word that it is away")
+        campaign = rig.campaign(10)  # who needs it starts it
+        rig.wait(lambda: rig.logged("database.back"), "the engine's word that it is back")
+        rig.wait(lambda: len(rig.record.read()) == 10, "all messages")
+        rig.wait(lambda: rig.report(campaign)["counts"]["delivered"] == 10, "all receipts")
+
+
+def test_a_database_that_says_nothing_is_waited_for(trial: Trial) -> None:
+    """R-8.1: its processes stand still for a while."""
+    verdict = harness.silent_database(trial)
+    assert not verdict.broken, verdict

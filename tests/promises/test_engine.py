@@ -1,0 +1,24 @@
+"""What becomes of the engine's process, and of no message (R-8.1, R-8.2)."""
+
+from __future__ import annotations
+
+from tests.promises import harness
+from tests.promises.harness import Trial
+
+
+def test_a_killed_engine_loses_nothing_and_repeats_at_most_its_window(trial: Trial) -> None:
+    """R-8.1, R-8.2: kill -9, and a start at once."""
+    verdict = harness.kill(trial)
+    assert not verdict.broken, verdict
+
+
+def test_a_terminated_engine_repeats_nothing(trial: Trial) -> None:
+    """R-8.2: SIGTERM waits for the responses that are out."""
+    verdict = harness.terminate(trial)
+    assert not verdict.broken, verdict
+
+
+def test_an_engine_that_stood_still_goes_on(trial: Trial) -> None:
+    """R-8.1: SIGSTOP and SIGCONT."""
+    verdict = harness.freeze(trial)
+    assert not verdict.broken, verdict
