@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from config import statuses
+
 
 class Secret:
     """A text that no log, error or `repr` shows; `reveal()` is for whoever has to send it (R-8.5).
@@ -117,3 +119,44 @@ Prefix = Annotated[
     ),
 ]
 Email = Annotated[str, Meta(pattern=r"\A[^\s@]+@[^\s@]+\Z", extra=_expected("an e-mail address"))]
+
+ServiceType = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[\x01-\xff]{0,5}\Z",
+        extra=_expected("at most 5 Latin-1 characters (SMPP 3.4 §5.2.11)"),
+    ),
+]
+Priority = Annotated[int, Meta(ge=0, le=3, extra=_expected("0 to 3 (SMPP 3.4 §5.2.14)"))]
+DataCoding = Annotated[
+    int, Meta(ge=0, le=255, extra=_expected("a data_coding, 1 to 255, or 0: it takes no UCS-2"))
+]
+TlvTag = Annotated[int, Meta(ge=0, le=0xFFFF, extra=_expected("a tag, 0 to 0xFFFF"))]
+TlvText = Annotated[
+    str,
+    Meta(pattern=r"\A[\x00-\xff]{0,1024}\Z", extra=_expected("at most 1024 Latin-1 characters")),
+]
+TlvHex = Annotated[
+    str,
+    Meta(
+        pattern=r"\A([0-9A-Fa-f]{2}){0,1024}\Z",
+        extra=_expected('pairs of hexadecimal digits, like "00ff"'),
+    ),
+]
+# Looked up from the configuration's directory on.
+File = Annotated[str, Meta(min_length=1, extra=_expected("the path of a file", file=True))]
+StatusKey = Annotated[
+    str,
+    Meta(
+        pattern=rf"\A(0[xX][0-9A-Fa-f]{{1,8}}|[0-9]{{1,10}}|({statuses.PREFIX})?"
+        rf"({'|'.join(statuses.NUMBERS)}))\Z",
+        extra=_expected('a command_status: its number, like 0x58, or its name, like "RTHROTTLED"'),
+    ),
+]
+StatusLabel = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9_ .-]{0,31}\Z",
+        extra=_expected("a name of letters, digits, blank, `-`, `_` and `.`, at most 32 of them"),
+    ),
+]

@@ -13,8 +13,17 @@ from msgspec.structs import replace
 
 from config import not_yet
 from config.lines import line_of
-from config.settings import Carrier, Route, Settings, catch_all
-from config.tables import Fault, Outside, meant, read
+from config.settings import (
+    Alphabet,
+    Carrier,
+    LongMessages,
+    Route,
+    Settings,
+    Tls,
+    Version,
+    catch_all,
+)
+from config.tables import Fault, Keys, Outside, meant, read
 
 LARGEST: Final = 1 << 20
 """Octets. A file of 1,000 carriers has a quarter of it; what is larger is some other file."""
@@ -108,6 +117,55 @@ def _carrier(carrier: Carrier) -> Iterator[Fault]:
         if least > most:
             why = f"is more than {name}_max_s, which is {most}"
             yield Fault((*keys, "timers", f"{name}_min_s"), why, value=least)
+
+    yield from _profile(carrier, keys)
+    if carrier.tls is not None:
+        yield from _tls(carrier.tls, (*keys, "tls"))
+    numbers: dict[int, str] = {}
+    for status in carrier.statuses:
+        other = numbers.setdefault(status.number, status.name)
+        if other != status.name:
+            yield Fault((*keys, "statuses", status.name), f"is {other}, which is there already")
+        if not status.number:
+            yield Fault((*keys, "statuses", status.name), "is success; it can't mean anything else")
+
+
+# SMPP 3.4 §5.3.2: parameters that say how a message is cut, or hold it.
+OURS: Final = frozenset({0x020C, 0x020E, 0x020F, 0x0424})
+
+
+def _profile(carrier: Carrier, keys: Keys) -> Iterator[Fault]:
+    """How a carrier wants its texts."""
+    if carrier.shift_tables and carrier.alphabet is not Alphabet.GSM:
+        why = f"shift tables go with gsm; the alphabet is {carrier.alphabet}"
+        yield Fault((*keys, "shift_tables"), why)
+    if carrier.version is Version.V33:
+        why = "is a matter of optional parameters, which SMPP 3.3 has not"
+        if carrier.long_messages in (LongMessages.SAR, LongMessages.PAYLOAD):
+            yield Fault((*keys, "long_messages"), why, value=carrier.long_messages)
+        if carrier.tlvs:
+            yield Fault((*keys, "tlvs"), why)
+    for at, tlv in enumerate(carrier.tlvs):
+        if (tlv.text is None) is (tlv.hex is None):
+            yield Fault((*keys, "tlvs", at), "expected a value: either text or hex")
+        if tlv.tag in OURS:
+            why = f"0x{tlv.tag:04X} is set by long_messages; leave it out"
+            yield Fault((*keys, "tlvs", at, "tag"), why)
+
+
+def _tls(tls: Tls, keys: Keys) -> Iterator[Fault]:
+    for name in ("ca_file", "certificate", "key"):
+        file = getattr(tls, name)
+        if file is not None:
+            try:
+                Path(file).open("rb").close()
+            except OSError as error:
+                why = f"the file can't be read: {error.strerror}"
+                yield Fault((*keys, name), why, value=file)
+    if tls.key is not None and tls.certificate is None:
+        yield Fault((*keys, "key"), "a key without its certificate; name that, too")
+    if tls.ca_file is not None and not tls.verify:
+        yield Fault((*keys, "ca_file"), "has no use with verify = false; leave one of the two out")
 
 
 def _route(route: Route, at: int, carriers: Mapping[str, Carrier]) -> Iterator[Fault]:

@@ -16,18 +16,28 @@ WHY: Final = "not supported yet by this version"
 
 CARRIER: Final = (
     "tls",
+    "version",
     "rate",
     "bind_rate",
     "alphabet",
+    "ucs2_coding",
+    "shift_tables",
     "long_messages",
     "receipt_id",
+    "receipts_per",
+    "accepted_is_final",
+    "plus",
     "default_country",
     "source_ton",
     "source_npi",
     "dest_ton",
     "dest_npi",
+    "service_type",
+    "priority",
     "registered_delivery",
     "validity_s",
+    "tlvs",
+    "statuses",
 )
 ROUTE: Final = ("prefix", "sender", "application")
 SHARE: Final = ("weight", "tier")
@@ -53,4 +63,5 @@ def _changed(table: msgspec.Struct, names: tuple[str, ...], keys: Keys) -> Itera
     for field in msgspec.structs.fields(table):
         value = getattr(table, field.name)
         if field.name in names and value != field.default:
-            yield Fault((*keys, field.name), f"{WHY}; leave it out", value=value)
+            shown = None if isinstance(value, tuple | msgspec.Struct) else value
+            yield Fault((*keys, field.name), f"{WHY}; leave it out", value=shown)

@@ -11,12 +11,15 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
+from config import statuses
 from config.kinds import (
     Address,
     Count,
     Country,
     DatabaseUrl,
+    DataCoding,
     Email,
+    File,
     Host,
     Listen,
     Name,
@@ -24,13 +27,20 @@ from config.kinds import (
     Password,
     Port,
     Prefix,
+    Priority,
     Rate,
     ReceiptRequest,
     Seconds,
     Secret,
+    ServiceType,
+    StatusKey,
+    StatusLabel,
     SystemId,
     SystemType,
     Times,
+    TlvHex,
+    TlvTag,
+    TlvText,
     Ton,
     Validity,
     Window,
@@ -97,6 +107,86 @@ class ReceiptId(StrEnum):
     EITHER = "either"
 
 
+class ReceiptsPer(StrEnum):
+    """What one receipt is about (R-5.8)."""
+
+    SEGMENT = "segment"
+    MESSAGE = "message"
+
+
+class ShiftTable(StrEnum):
+    """A language whose characters fit into 7 bits by a table of its own (3GPP 23.038 annex A)."""
+
+    TURKISH = "turkish"
+    SPANISH = "spanish"
+
+
+class Version(StrEnum):
+    """The SMPP that we say we speak (SMPP 3.4 §5.2.4)."""
+
+    V33 = "3.3"
+    V34 = "3.4"
+    V50 = "5.0"
+
+    @property
+    def number(self) -> int:
+        """interface_version: `0x34`."""
+        return int(self.replace(".", ""), 16)
+
+
+class StatusPolicy(StrEnum):
+    """What follows from a command_status (R-5.7)."""
+
+    ACCEPTED = "accepted"
+    RETRY = "retry"
+    RETRY_ONCE = "retry_once"
+    THROTTLE = "throttle"
+    QUEUE_FULL = "queue_full"
+    FAIL = "fail"
+    FAIL_PDU = "fail_pdu"
+    FAIL_BIND = "fail_bind"
+    FAIL_CAMPAIGN = "fail_campaign"
+    FAIL_TLV = "fail_tlv"
+    REJECT = "reject"
+    REBIND = "rebind"
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """One key of [carriers.NAME.statuses]: what this carrier means by a command_status (R-5.7)."""
+
+    name: StatusKey
+    policy: StatusPolicy
+    label: StatusLabel | None = None
+    alert: bool | None = None
+    """None: as usual for that command_status."""
+
+    @property
+    def number(self) -> int:
+        return statuses.number(self.name)
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """[carriers.NAME.tls]; `tls = true` is this table with nothing in it (R-5.1)."""
+
+    ca_file: File | None = None
+    certificate: File | None = None
+    key: File | None = None
+    server_name: Host | None = None
+    verify: bool = True
+
+
+class Tlv(Struct, frozen=True, kw_only=True):
+    """An optional parameter that each submit_sm gets; its value is one of the two."""
+
+    tag: TlvTag
+    text: TlvText | None = None
+    hex: TlvHex | None = None
+
+    @property
+    def value(self) -> bytes:
+        return bytes.fromhex(self.hex or "") + (self.text or "").encode("latin-1")
+
+
 class Binds(Struct, frozen=True, kw_only=True):
     """So many sessions of one mode."""
 
@@ -129,7 +219,8 @@ class Carrier(Struct, frozen=True, kw_only=True):
     name: Name
     host: Host
     port: Port = 2775
-    tls: bool = False
+    tls: Annotated[Tls | None, Meta(extra={"switch": True})] = None
+    version: Version = Version.V34
     system_id: SystemId
     password: Password = Secret("")
     system_type: SystemType = ""
@@ -138,16 +229,25 @@ class Carrier(Struct, frozen=True, kw_only=True):
     rate: Rate = 0.0
     bind_rate: Rate = 0.0
     alphabet: Alphabet = Alphabet.GSM
+    ucs2_coding: DataCoding = 8
+    shift_tables: tuple[ShiftTable, ...] = ()
     long_messages: LongMessages = LongMessages.UDH8
     receipt_id: ReceiptId = ReceiptId.AS_IS
+    receipts_per: ReceiptsPer = ReceiptsPer.SEGMENT
+    accepted_is_final: bool = False
+    plus: bool = False
     default_country: Country | None = None
     source_ton: Ton | None = None
     source_npi: Npi | None = None
     dest_ton: Ton = 1
     dest_npi: Npi = 1
+    service_type: ServiceType = ""
+    priority: Priority = 0
     registered_delivery: ReceiptRequest = 1
     validity_s: Validity = 0
+    tlvs: tuple[Tlv, ...] = ()
     timers: Timers = Timers()
+    statuses: Annotated[tuple[Status, ...], Meta(extra={"keyed": True, "short": "policy"})] = ()
 
     @property
     def sends(self) -> bool:

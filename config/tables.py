@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -87,22 +87,40 @@ def dotted(keys: Keys) -> str:
 
 def _value(value: object, kind: Any, keys: Keys, outside: Outside) -> object:
     base, extra = _apart(kind)
-    if isinstance(base, type) and issubclass(base, msgspec.Struct):
+    if _is_struct(base):
+        if "switch" in extra and isinstance(value, bool):
+            return read({}, base, keys, outside) if value else None
+        if "switch" in extra and not isinstance(value, dict):
+            raise Fault(keys, f"expected {_expected(kind)}", value=value)
         return read(value, base, keys, outside)
     if get_origin(base) is not tuple:
-        return _leaf(value, kind, keys)
+        leaf = _leaf(value, kind, keys)
+        return str(outside.directory / str(leaf)) if "file" in extra else leaf
     item = get_args(base)[0]
     match value:
         case dict() if value and "keyed" in extra:
             (named,) = (f.type for f in msgspec.structs.fields(item) if f.name == "name")
+            short = extra.get("short")
             return tuple(
-                read(part, item, (*keys, name), outside, name=_leaf(name, named, (*keys, name)))
+                read(
+                    part if short is None or isinstance(part, dict) else {short: part},
+                    item,
+                    (*keys, name),
+                    outside,
+                    name=_leaf(name, named, (*keys, name)),
+                )
                 for name, part in value.items()
             )
+        case list() if "keyed" not in extra and not _is_struct(item):
+            return tuple(_leaf(part, item, (*keys, at)) for at, part in enumerate(value))
         case list() if value and "keyed" not in extra:
             return tuple(read(part, item, (*keys, at), outside) for at, part in enumerate(value))
         case _:
             raise Fault(keys, f"expected {_expected(kind)}")
+
+
+def _is_struct(kind: Any) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _leaf(value: object, kind: Any, keys: Keys) -> object:
@@ -162,11 +180,12 @@ def _apart(kind: Any) -> tuple[Any, Mapping[str, Any]]:
     TOML has no null, so a key that is there has a value.
     """
     base, extra = kind, {}
-    if NoneType in get_args(base):
-        (base,) = (part for part in get_args(base) if part is not NoneType)
-    if get_origin(base) is Annotated:
-        base, meta = get_args(base)
-        extra = meta.extra
+    while get_origin(base) is Annotated or NoneType in get_args(base):
+        if get_origin(base) is Annotated:
+            base, meta = get_args(base)
+            extra = meta.extra
+        else:
+            (base,) = (part for part in get_args(base) if part is not NoneType)
     return base, extra
 
 
@@ -176,8 +195,15 @@ def _expected(kind: Any) -> str:
         return str(extra["expected"])
     if "keyed" in extra:
         return "a table for each name"
+    if "switch" in extra:
+        return "true, false or a table"
     if get_origin(base) is tuple:
-        return "a list of at least one table"
+        item = get_args(base)[0]
+        return (
+            "a list of at least one table"
+            if _is_struct(item)
+            else f"a list of {_expected(item).removeprefix('one of ')}"
+        )
     if isinstance(base, type) and issubclass(base, Enum):
         return f"one of {', '.join(base)}"
     return {bool: "true or false"}[base]
