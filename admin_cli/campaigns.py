@@ -313,5 +313,6 @@ def _record(shown: Shown, *, flat: bool) -> dict[str, Any]:
     counts = {state.value: n for state, n in shown.progress.counts.items()}
     record = dataclasses.asdict(shown.campaign) | {"planned": shown.planned, "why": shown.why}
     if flat:
-        return record | {state: n for state, n in counts.items() if n}
-    return record | {"counts": counts}
+        record |= {state: n for state, n in counts.items() if n}
+        return record | ({"held": shown.held} if shown.held else {})
+    return record | {"counts": counts, "held": shown.held}

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from engine.domain.errors import Refused
 from engine.domain.suggest import did_you_mean
+from engine.domain.way_out import WayOut, hindrance, moment
 
 SLOT: Final = timedelta(minutes=10)
 """Scheduled times lie on these (R-3.3)."""
@@ -151,25 +152,82 @@ def _to(one: CampaignFacts, state: CampaignState, reason: str) -> Transition:
     return Transition(campaign_id=one.id, to_state=state, reason=reason)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stragglers:
+    """The messages of a campaign that can't be launched now, whatever the queue does.
+
+    `refused` are tried again, the first of them at `retry_at`, most of them for `refusal`.
+    `unanswered` are uncertain and sent again, or held when that is the setting (`hold`), from
+    `resend_at` on. `held` are uncertain until a person resolves them (R-8.2).
+    """
+
+    refused: int = 0
+    retry_at: datetime | None = None
+    refusal: str | None = None
+    unanswered: int = 0
+    resend_at: datetime | None = None
+    hold: bool = False
+    held: int = 0
+
+
 def why(
-    campaign: CampaignFacts, campaigns: Sequence[CampaignFacts], now: datetime, zone: ZoneInfo
+    campaign: CampaignFacts,
+    campaigns: Sequence[CampaignFacts],
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    way: WayOut,
+    stragglers: Stragglers,
 ) -> str:
     """Say in one line why `campaign` is not sending, or that it is (R-3.4).
 
     `campaigns` are those of its application, itself among them or not; times are shown in `zone`.
+    What keeps all messages from leaving is said first: it keeps the campaign before it, too.
     """
     match campaign.state:
         case CampaignState.SCHEDULED if campaign.scheduled_at > now:
             return f"it is scheduled for {_shown(campaign.scheduled_at, zone)}"
         case CampaignState.SCHEDULED | CampaignState.WAITING:
-            return _why_queued(campaign, campaigns, now)
+            return hindrance(way, zone) or _why_queued(campaign, campaigns, now)
         case CampaignState.RUNNING:
-            return f"it is sending: {campaign.unlaunched:,} to launch, {campaign.in_flight:,} in flight"
+            waiting = _why_later(campaign, stragglers, zone)
+            if waiting and campaign.unlaunched <= stragglers.refused:
+                begin = "nothing of it can be launched now"
+            else:
+                begin = f"it is sending: {campaign.unlaunched:,} to launch, {campaign.in_flight:,} in flight"
+            return hindrance(way, zone) or "; ".join((begin, *waiting))
         case CampaignState.FINISHING:
-            return f"all that could be launched has been; {_left(campaign):,} have no outcome yet"
+            begin = f"all that could be launched has been; {_left(campaign):,} have no outcome yet"
+            line = "; ".join((begin, *_why_later(campaign, stragglers, zone)))
+            only_held = 0 < _left(campaign) <= stragglers.held
+            return line if only_held else hindrance(way, zone) or line
         case _:
             sentence = DEFINITIONS[campaign.state].removesuffix(".")
             return f"it is {campaign.state}: {sentence[0].lower()}{sentence[1:]}"
+
+
+def _why_later(campaign: CampaignFacts, stragglers: Stragglers, zone: ZoneInfo) -> list[str]:
+    """What of it waits for something else than its turn, and for what."""
+    lines: list[str] = []
+    if stragglers.refused and stragglers.retry_at:
+        reason = f" ({stragglers.refusal})" if stragglers.refusal else ""
+        lines.append(
+            f"refused and to be tried again: {stragglers.refused:,}{reason}, "
+            f"the first at {moment(stragglers.retry_at, zone)}"
+        )
+    if stragglers.unanswered and stragglers.resend_at:
+        lines.append(
+            f"without an answer: {stragglers.unanswered:,}, "
+            f"{'held' if stragglers.hold else 'sent again'} from "
+            f"{moment(stragglers.resend_at, zone)} on if none comes"
+        )
+    if stragglers.held:
+        lines.append(
+            f"held, since nobody knows whether they arrived: {stragglers.held:,}; look with "
+            f"`siaran message held --campaign {campaign.id}`, end it with `siaran message resolve "
+            f"--campaign {campaign.id} resend` (or fail)"
+        )
+    return lines
 
 
 def _why_queued(campaign: CampaignFacts, campaigns: Sequence[CampaignFacts], now: datetime) -> str:
@@ -182,7 +240,7 @@ def _why_queued(campaign: CampaignFacts, campaigns: Sequence[CampaignFacts], now
     first = next(iter(_in_order(due)), campaign)
     if first.id != campaign.id:
         return f"it comes after campaign {first.id}, which is next; one sends at a time"
-    return "it is next, and starts as soon as an engine (`siaran run`) is up"
+    return "it is next, and starts at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from engine.domain.campaign import CampaignFacts, CampaignState
 from engine.domain.errors import Refused
 from engine.domain.message import MessageState as MessageState
 from engine.operations import Actor, application_of, lists
-from engine.store import audit
+from engine.store import audit, nodes
 from engine.store import campaigns as stored
 from engine.store.campaigns import Campaign, Filter
 from engine.store.campaigns import Progress as Progress
@@ -26,6 +26,7 @@ class Shown:
     campaign: Campaign
     progress: Progress
     planned: int | None  # the list's size now, None once it has recipients
+    held: int  # of the uncertain ones those that wait for a person
     why: str
 
 
@@ -63,11 +64,20 @@ def show(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Shown:
     campaign = get(tx, actor, campaign_id)
     current = progress(tx, actor, campaign_id)
     others = stored.open_facts(tx, application.id)
+    stragglers = stored.stragglers(tx, application.id, campaign_id)
     return Shown(
         campaign=campaign,
         progress=current,
         planned=planned(tx, campaign),
-        why=rules.why(_facts(campaign, current), others, now, rules.zone(campaign.timezone)),
+        held=stragglers.held,
+        why=rules.why(
+            _facts(campaign, current),
+            others,
+            now,
+            rules.zone(campaign.timezone),
+            way=nodes.way_out(tx),
+            stragglers=stragglers,
+        ),
     )
 
 

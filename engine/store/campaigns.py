@@ -1,5 +1,6 @@
 """Campaigns as a person asks for them: make one, find it, follow it; `dispatching` runs them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +8,11 @@ from typing import Final
 
 from psycopg.rows import class_row
 
-from engine.domain.campaign import CampaignFacts, CampaignState
+from engine.domain.campaign import CampaignFacts, CampaignState, Stragglers
 from engine.domain.message import MessageState
-from engine.domain.settings import SEGMENTS_MAX
-from engine.store import settings
+from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
+from engine.store import held, settings
+from engine.store.arrays import ints
 from engine.store.db import Tx
 
 
@@ -276,3 +278,45 @@ def open_facts(tx: Tx, application_id: int) -> list[CampaignFacts]:
         )
         for campaign_id, state, scheduled_at, created_at, unlaunched, in_flight in rows
     ]
+
+
+_LOOKED_AT: Final = 10_000
+"""Messages whose fate is looked up, the next ones first: the others will be much alike."""
+
+
+def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
+    """Tell what of a campaign waits for a time or for a person, rather than for its turn."""
+    due = tx.execute(
+        # due is small, or a carrier refuses everything: read as a whole, for one campaign at a time
+        """
+        SELECT message_id, due_at, due_at > now(), count(*) FILTER (WHERE due_at > now()) OVER ()
+        FROM due WHERE campaign_id = %s ORDER BY due_at LIMIT %s
+        """,
+        (campaign_id, _LOOKED_AT),
+    ).fetchall()
+    states: dict[int, tuple[str, str | None]] = {
+        message_id: (state, reason)
+        for message_id, state, reason in tx.execute(  # message_YYYYMMDD_pkey
+            "SELECT id, state::text, reason FROM message WHERE id = ANY (%s::bigint[])",
+            (ints(row[0] for row in due),),
+        )
+    }
+    refused = [
+        (due_at, states[message_id][1])
+        for message_id, due_at, later, _ in due
+        if later and states.get(message_id, ("", None))[0] == "queued"
+    ]
+    unanswered = [
+        due_at for message_id, due_at, *_ in due if states.get(message_id, ("",))[0] == "uncertain"
+    ]
+    reasons = Counter(reason for _, reason in refused if reason is not None)
+    beyond = max(due[0][3] - _LOOKED_AT, 0) if due else 0
+    return Stragglers(
+        refused=len(refused) + beyond,
+        retry_at=refused[0][0] if refused else None,
+        refusal=reasons.most_common(1)[0][0] if reasons else None,
+        unanswered=len(unanswered),
+        resend_at=unanswered[0] if unanswered else None,
+        hold=settings.get(tx, application_id, UNCERTAIN) is Uncertain.HOLD,
+        held=held.count(tx, application_id, campaign_id),
+    )

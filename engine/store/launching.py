@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from engine.domain.settings import UNCERTAIN, Uncertain
-from engine.store import settings
+from engine.store import held
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 
@@ -146,15 +145,15 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
     ).fetchall()
     ready: list[tuple[Candidate, Origin]] = []
     busy: list[int] = []
-    held: list[int] = []
-    holding = _holding(tx) if any(row[15] == "uncertain" for row in rows) else frozenset()
+    hold: list[int] = []
+    holding = held.holding(tx) if any(row[15] == "uncertain" for row in rows) else frozenset()
     gone = set(ids)
     for row in rows:
         state, launched = row[15], row[16]
         if state not in ("queued", "uncertain"):
             continue
         if state == "uncertain" and row[7] in holding:
-            held.append(row[0])
+            hold.append(row[0])
             continue
         gone.discard(row[0])
         if launched:
@@ -162,34 +161,14 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
         else:
             ready.append((Candidate._make(row[:7]), Origin._make(row[7:15])))
     drop_due(tx, gone)
-    if held:
-        _hold(tx, held, now)
+    if hold:
+        held.hold(tx, hold, now)
     if busy:
         tx.execute(
             "UPDATE due SET due_at = %s + interval '1 s' WHERE message_id = ANY (%s::bigint[])",
             (now, ints(busy)),
         )
     return ready
-
-
-def _holding(tx: Tx) -> frozenset[int]:
-    """The applications whose uncertain messages wait for a person."""
-    values = settings.everywhere(tx, UNCERTAIN)
-    return frozenset(one for one, value in values.items() if value is Uncertain.HOLD)
-
-
-def _hold(tx: Tx, ids: Iterable[int], now: datetime) -> None:
-    """Keeps uncertain messages for `message resolve`; a late answer or receipt still settles them."""
-    tx.execute(
-        # message_YYYYMMDD_pkey, held_pkey
-        """
-        INSERT INTO held (message_id, application_id, campaign_id, at)
-        SELECT id, application_id, campaign_id, %s FROM message WHERE id = ANY (%s::bigint[])
-         ORDER BY id
-            ON CONFLICT (message_id) DO UPDATE SET at = excluded.at
-        """,
-        (now, ints(ids)),
-    )
 
 
 def drop_due(tx: Tx, ids: Iterable[int]) -> None:

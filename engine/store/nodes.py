@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from engine.domain.errors import Refused
 from engine.domain.way_out import WayOut
-from engine.store import launching
+from engine.store import held, launching
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -247,10 +247,4 @@ def housekeep(tx: Tx, now: datetime) -> None:
     tx.execute("DELETE FROM parked WHERE at < %s", (now - PARKED,))
     tx.execute("DELETE FROM import_row WHERE at < %s - interval '1 day'", (now,))
     tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))
-    # Settled since by a late answer or receipt, or dropped with their day.
-    tx.execute(
-        """
-        DELETE FROM held h
-         WHERE NOT EXISTS (SELECT FROM message m WHERE m.id = h.message_id AND m.state = 'uncertain')
-        """
-    )
+    held.purge(tx)

@@ -14,9 +14,11 @@ from engine.domain.campaign import (
     LEGAL,
     CampaignFacts,
     CampaignState,
+    Stragglers,
     next_turn,
     why,
 )
+from engine.domain.way_out import OPEN, WayOut, hindrance
 
 NOW = datetime(2026, 12, 1, 9, 10, tzinfo=UTC)
 ZONE = ZoneInfo("Pacific/Auckland")
@@ -106,7 +108,7 @@ def test_each_state_has_a_definition_and_its_followers() -> None:
     ("campaign", "others", "line"),
     [
         (facts(1, S.SCHEDULED, at=10), [], "it is scheduled for 2026-12-01 22:20"),
-        (facts(1, S.SCHEDULED), [], "it is next, and starts as soon as an engine"),
+        (facts(1, S.SCHEDULED), [], "it is next, and starts at once"),
         (facts(1, S.WAITING), [facts(2, S.RUNNING)], "campaign 2 is sending, 5 to launch"),
         (facts(2, S.WAITING), [facts(1, S.WAITING)], "it comes after campaign 1, which is next"),
         (facts(1, S.WAITING), [facts(2, S.WAITING)], "it is next"),
@@ -120,6 +122,122 @@ def test_says_in_one_line_why_a_campaign_is_not_sending(
     campaign: CampaignFacts, others: list[CampaignFacts], line: str
 ) -> None:
     """R-3.4."""
-    said = why(campaign, [campaign, *others], NOW, ZONE)
+    said = why(campaign, [campaign, *others], NOW, ZONE, way=OPEN, stragglers=Stragglers())
     assert said.startswith(line)
+    assert "\n" not in said
+
+
+NEVER = WayOut(heard_at=None, engine=False, bind=False, fell=None)
+SILENT = WayOut(heard_at=NOW, engine=False, bind=False, fell="the engine was stopped")
+UNBOUND = WayOut(heard_at=NOW, engine=True, bind=False, fell=None)
+FALLEN = WayOut(heard_at=NOW, engine=True, bind=False, fell="the peer reset it")
+
+
+@pytest.mark.parametrize(
+    ("way", "line"),
+    [
+        (OPEN, None),
+        (NEVER, "no engine has ever been up; start one with `siaran run`"),
+        (
+            SILENT,
+            (
+                "no engine has been heard of since 2026-12-01 22:10:00 (Pacific/Auckland): it is not "
+                "running, or can't write to the database (its log says so); start one with `siaran run`"
+            ),
+        ),
+        (UNBOUND, "no bind that sends is up; see `siaran check`, and the engine's log"),
+        (
+            FALLEN,
+            (
+                "no bind that sends is up (the last one ended: the peer reset it); see `siaran check`, "
+                "and the engine's log"
+            ),
+        ),
+    ],
+)
+def test_says_what_keeps_every_message_from_leaving(way: WayOut, line: str | None) -> None:
+    """R-3.4: no engine, one that can't write to the database, no bind."""
+    assert hindrance(way, ZONE) == line
+
+
+LATER = NOW + timedelta(seconds=25)
+AT = "2026-12-01 22:10:25 (Pacific/Auckland)"
+REFUSED = Stragglers(refused=5, retry_at=LATER, refusal="ESME_RSYSERR")
+UNANSWERED = Stragglers(unanswered=2, resend_at=LATER)
+HELD = Stragglers(held=3)
+TRIED = f"refused and to be tried again: 5 (ESME_RSYSERR), the first at {AT}"
+KEPT = (
+    "held, since nobody knows whether they arrived: 3; look with `siaran message held --campaign 1`, "
+    "end it with `siaran message resolve --campaign 1 resend` (or fail)"
+)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "way", "stragglers", "line"),
+    [
+        # What keeps all from leaving keeps a campaign that is due; not one whose time has not come.
+        (facts(1, S.SCHEDULED), SILENT, Stragglers(), "no engine has been heard of since"),
+        (facts(1, S.WAITING), UNBOUND, Stragglers(), "no bind that sends is up"),
+        (facts(1, S.RUNNING), UNBOUND, REFUSED, "no bind that sends is up"),
+        (facts(1, S.FINISHING), NEVER, UNANSWERED, "no engine has ever been up"),
+        (facts(1, S.SCHEDULED, at=10), NEVER, Stragglers(), "it is scheduled for"),
+        (facts(1, S.PAUSED), NEVER, Stragglers(), "it is paused"),
+        (facts(1, S.COMPLETED), NEVER, HELD, "it is completed"),
+        # What waits for a time.
+        (facts(1, S.RUNNING), OPEN, REFUSED, f"nothing of it can be launched now; {TRIED}"),
+        (
+            facts(1, S.RUNNING, unlaunched=9, in_flight=1),
+            OPEN,
+            REFUSED,
+            f"it is sending: 9 to launch, 1 in flight; {TRIED}",
+        ),
+        (
+            facts(1, S.RUNNING, unlaunched=1),
+            OPEN,
+            replace(REFUSED, refused=1, refusal=None),
+            "nothing of it can be launched now; refused and to be tried again: 1, the first at",
+        ),
+        (
+            facts(1, S.FINISHING, unlaunched=0, in_flight=4),
+            OPEN,
+            UNANSWERED,
+            (
+                "all that could be launched has been; 4 have no outcome yet; without an answer: 2, "
+                f"sent again from {AT} on if none comes"
+            ),
+        ),
+        (
+            facts(1, S.FINISHING, unlaunched=0, in_flight=2),
+            OPEN,
+            replace(UNANSWERED, hold=True),
+            (
+                "all that could be launched has been; 2 have no outcome yet; without an answer: 2, "
+                f"held from {AT} on if none comes"
+            ),
+        ),
+        # What waits for a person: for that no engine is needed.
+        (
+            facts(1, S.FINISHING, unlaunched=0, in_flight=3),
+            NEVER,
+            HELD,
+            f"all that could be launched has been; 3 have no outcome yet; {KEPT}",
+        ),
+        (facts(1, S.FINISHING, unlaunched=0, in_flight=4), NEVER, HELD, "no engine has ever"),
+        (
+            facts(1, S.RUNNING, unlaunched=5, in_flight=5),
+            OPEN,
+            replace(REFUSED, unanswered=2, resend_at=LATER, held=3),
+            (
+                f"nothing of it can be launched now; {TRIED}; without an answer: 2, sent again from "
+                f"{AT} on if none comes; {KEPT}"
+            ),
+        ),
+    ],
+)
+def test_says_what_a_campaign_waits_for(
+    campaign: CampaignFacts, way: WayOut, stragglers: Stragglers, line: str
+) -> None:
+    """R-3.4, R-8.2: engines and binds first, then retries, uncertain ones, held ones."""
+    said = why(campaign, [campaign], NOW, ZONE, way=way, stragglers=stragglers)
+    assert said == line if line.endswith((AT, "comes", "(or fail)")) else said.startswith(line)
     assert "\n" not in said
