@@ -19,7 +19,7 @@ ANEW := $(shell { IFS= read -r there; IFS= read -r python; } 2>/dev/null <.venv/
 	[ -x $(PY) ] && [ "$$there" = "$$(pwd -P)" ] && \
 	{ [ -z '$(PYTHON)' ] || [ "$$python" = '$(PYTHON)' ]; } || echo yes)
 
-.PHONY: help install demo test bench clean
+.PHONY: help install demo test docs bench clean
 
 help: ## this page
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
@@ -43,6 +43,9 @@ test: install ## all that a change has to pass: lint, layout, strict types, impo
 	@$(PY) -m mypy
 	@echo 'pytest: tests, import rules, documentation'
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+docs: install ## writes the parts of README.md that are made from the code
+	@$(PY) -m tests.docs
 
 bench: install ## how fast it is on this machine
 	@$(PY) -m tests.benchmarks $(ARGS)

@@ -1,0 +1,77 @@
+"""The README's ten-minute tour does what it says: its commands, run in order."""
+
+import os
+import pwd
+import re
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from engine.store import embedded
+from tests import tour
+from tests.docs import README, ROOT
+
+CONFIGURATION = """\
+[http]
+listen = "127.0.0.1:0"
+
+[carriers.default]
+host = "127.0.0.1"
+port = {port}
+system_id = "siaran"
+"""
+"""The defaults, at ports that are free: the reader has none of it."""
+
+
+def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
+    """Three terminals, from the first command to the last, with the answers that are shown."""
+    text = README.read_text("utf-8").partition("\n## A ten-minute tour\n")[2].partition("\n## ")[0]
+    steps = list(tour.steps(text))
+    assert {step.terminal for step in steps} == {1, 2, 3}
+    home, config = tmp_path / "anna", tmp_path / "siaran.toml"
+    home.mkdir()
+    kept = {name: word for name, word in os.environ.items() if not name.startswith("SIARAN_")}
+    environment = kept | {
+        "HOME": str(home),
+        "SIARAN_CONFIG": str(config),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",  # so that both streams come in the order of a terminal
+        "LC_ALL": "C.UTF-8",
+    }
+
+    def anonymous(line: str) -> str:
+        line = line.replace(str(config), "no file, the defaults")
+        line = line.replace(str(home.resolve()), "/home/anna")
+        return re.sub(rf"(?<=  ){re.escape(login)}(?=  )", "anna", line)
+
+    login = pwd.getpwuid(os.geteuid()).pw_name
+    with ExitStack() as stack:
+        stack.callback(embedded.stop, home / "siaran-tour")
+        terminals = {n: tour.Terminal(ROOT, environment) for n in (1, 2, 3)}
+        for terminal in terminals.values():
+            stack.callback(terminal.close)
+        for step in steps:
+            terminal = terminals[step.terminal]
+            if step.typed is None:
+                terminal.ctrl_c()
+                assert tour.come_in_order(step.seen or "", map(anonymous, terminal.lines()))
+            elif step.terminal in tour.FOREGROUND:
+                typed = re.sub(r"^siaran smsc\b", "siaran smsc --port 0", step.typed, flags=re.M)
+                terminal.type(typed, tmp_path / f"typed-{step.terminal}")
+                read = tour.come_in_order(step.seen or "", map(anonymous, terminal.lines()))
+                if listening := re.search(r"listening on \S+:(\d+)", read[-1]):
+                    config.write_text(CONFIGURATION.format(port=listening[1]), "utf-8")
+            else:
+                until = time.monotonic() + (tour.WITHIN_S if step.until else 0.0)
+                while True:
+                    terminal.type(step.typed, tmp_path / "typed-3")
+                    said = list(map(anonymous, terminal.lines()))
+                    if step.seen is None or tour.same(step.seen, said):
+                        break
+                    assert time.monotonic() < until, _differs(step, said)
+        assert list(home.iterdir()) == []
+
+
+def _differs(step: tour.Step, said: list[str]) -> str:
+    return "\n".join(["typed:", step.typed or "", "shown:", step.seen or "", "said:", *said])
