@@ -44,11 +44,13 @@ class BindRefused:
 class SubmitResponses:
     """Outcomes of submit_sm. A generic_nack to one is its outcome, too.
 
-    `late` holds the tokens among them that a `SubmitTimeouts` has reported before.
+    `late` holds the tokens among them that a `SubmitTimeouts` has reported before. `congestion` is
+    how busy the SMSC says it is, 0 to 100, in the last of them that says so (SMPP 5.0 §4.8.4.18).
     """
 
     items: list[Answered]
     late: list[Token]
+    congestion: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

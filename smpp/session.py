@@ -33,7 +33,7 @@ from smpp.events import (
     Token,
 )
 from smpp.pdu import Bind, CancelSm, CancelSmResp, QuerySm, QuerySmResp
-from smpp.protocol import Connection
+from smpp.protocol import SAME_VERSION, Connection
 from smpp.states import Role, State
 from smpp.timers import Timing
 
@@ -140,9 +140,12 @@ class Session:
 
         await self._write(build, needs_bind=bool(submits))
 
-    async def answer_bind(self, status: int, system_id: str) -> None:
+    async def answer_bind(
+        self, status: int, system_id: str, version: int | None = SAME_VERSION
+    ) -> None:
         """As SMSC: accept (status 0) or refuse the bind that was requested."""
-        self._ready += self.connection.answer_bind(status, system_id, trio.current_time())
+        now = trio.current_time()
+        self._ready += self.connection.answer_bind(status, system_id, now, version)
         await self._flush()
 
     async def answer(self, sequence: int, pdu: QuerySmResp | CancelSmResp) -> None:
