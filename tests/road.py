@@ -386,6 +386,10 @@ class Road:
         for (campaign_id,) in self.all("SELECT id FROM campaign"):
             assert self.tally(campaign_id) == self.states(campaign_id), f"campaign {campaign_id}"
 
+    def due_now(self) -> int:
+        """How many messages could be launched now."""
+        return int(self.one("SELECT count(*) FROM due WHERE due_at <= now()"))
+
     def due_in_s(self, message_id: int) -> float:
         """How long after its last change of state a message is due again."""
         return float(
