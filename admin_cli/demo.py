@@ -73,7 +73,7 @@ window = 500
 LOOK_S = 0.2
 """Between two looks: a thousand messages are gone within the second of `campaign watch`."""
 
-START_S = 20.0
+START_S = 60.0
 """What the simulator gets to start, on a machine that has other things to do."""
 
 REPLIES_S = 10.0

@@ -20,7 +20,7 @@ from admin_cli import shell
 from admin_cli.desk import Desk, command, single
 from engine.clock import utc_now
 from engine.operations import Refused
-from smpp import status, subscribers
+from smpp import status, subscribers, transport
 from smpp.receipt import ReceiptState
 from smpp.simulator import Counters, Options, serve
 
@@ -120,6 +120,18 @@ def smsc(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="the same chances at each run")
     ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-certificate", metavar="FILE", help="TLS, with that certificate (PEM)"),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", metavar="FILE", help="its key, when it is in another file"),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option("--tls-client-ca", metavar="FILE", help="who comes needs one of that CA"),
+    ] = None,
 ) -> None:
     """Run the SMSC simulator until SIGTERM or Ctrl-C, and then say what it has seen and done.
 
@@ -137,6 +149,8 @@ def smsc(
     """
     if no_receipts and receipt_after_ms:
         raise typer.BadParameter("--no-receipts and --receipt-after-ms contradict each other")
+    if tls_certificate is None and (tls_key or tls_client_ca):
+        raise typer.BadParameter("--tls-key and --tls-client-ca need a --tls-certificate")
     options = Options(
         host=host,
         port=port,
@@ -155,6 +169,9 @@ def smsc(
         record=record,
         replies=_rules(replies),
         seed=seed,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
     )
     try:
         shell.run(_be, options, desk.json)
@@ -175,6 +192,8 @@ async def _be(options: Options, as_json: bool) -> None:
                 )
             except OSError as error:
                 raise _no_start(options, error) from error
+            except transport.TlsFault as error:
+                raise Refused(str(error)) from error
             _listening(options, port, as_json)
             async for number in signals:
                 _count(counters, as_json)

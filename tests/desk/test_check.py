@@ -59,7 +59,7 @@ def file(configuration: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 def port_of(smsc: Child) -> int:
-    return int(json.loads(smsc.read_line(10))["port"])
+    return int(json.loads(smsc.read_line(60))["port"])
 
 
 def test_all_is_well(siaran: Siaran, file: Callable[..., Path], smsc: int) -> None:
@@ -168,7 +168,7 @@ def test_nothing_that_is_delivered_meanwhile_is_lost(
 
 @contextlib.asynccontextmanager
 async def bound(port: int, mode: Mode) -> AsyncIterator[Session]:
-    stream = await connect("127.0.0.1", port, timeout_s=5)
+    stream = await connect("127.0.0.1", port, timeout_s=60)
     pdu = Bind(mode=mode, system_id="siaran", password="geheim")
     async with open_session(stream, bind=pdu) as session:
         yield session
@@ -183,7 +183,7 @@ async def send_one(port: int) -> None:
 
 
 async def delivered(port: int) -> bytes:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with bound(port, Mode.RECEIVER) as session:
             async for batch in session:
                 for event in batch:

@@ -22,7 +22,7 @@ def test_a_child_is_gone_after_the_block_and_has_said_all(tmp_path: Path) -> Non
     """SIGTERM, and what it had to say at its end can be read."""
     with running(tmp_path) as children:
         smsc = children.start(*SMSC, reads=True)
-        assert json.loads(smsc.read_line(10))["port"] > 0
+        assert json.loads(smsc.read_line(60))["port"] > 0
         children.check()
         assert json.loads(smsc.end())["submits"] == 0
         with pytest.raises(Ended, match="`siaran smsc` has ended with exit code 0"):
@@ -36,7 +36,7 @@ def test_an_error_in_the_block_ends_the_children_too(tmp_path: Path) -> None:
     def fail() -> None:
         with running(tmp_path) as children:
             started.append(children.start(*SMSC, reads=True))
-            started[0].read_line(10)
+            started[0].read_line(60)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -50,7 +50,7 @@ def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
     with running(tmp_path) as children:
         smsc = children.start("smsc", "--record", str(tmp_path), reads=True)
         with pytest.raises(Ended, match="exit code 1"):
-            smsc.read_line(10)
+            smsc.read_line(60)
         (said,) = smsc.last_words()
         assert "the record can't be written: Is a directory" in said
         assert smsc.log == tmp_path / "smsc.log"
@@ -62,7 +62,7 @@ def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from admin_cli.children import running\n"
         "with running(Path(sys.argv[1])) as children:\n"
         f"    smsc = children.start(*{SMSC}, reads=True)\n"
-        "    smsc.read_line(10)\n"
+        "    smsc.read_line(60)\n"
         "    print(smsc._process.pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -78,7 +78,7 @@ def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
         child = os.pidfd_open(int(parent.stdout.readline()))
         try:
             parent.send_signal(signal.SIGKILL)
-            ended, _, _ = select.select([child], [], [], 10)
+            ended, _, _ = select.select([child], [], [], 60)
         finally:
             os.close(child)
     assert ended, "the simulator lives on"

@@ -49,7 +49,7 @@ def test_it_ends_in_order(start: Start, ending: signal.Signals) -> None:
         if "http.listening" in line:
             process.send_signal(ending)
             break
-    out, err = process.communicate(timeout=15)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
     assert "engine.stopped" in err.splitlines()[-1]
 
@@ -59,7 +59,7 @@ def test_a_taken_http_port_is_one_line(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         process = start(f'[node]\nname = "taken"\n[http]\nlisten = "{where}"\n')
-        _, err = process.communicate(timeout=15)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     started, last = err.splitlines()
     assert "engine.started" in started

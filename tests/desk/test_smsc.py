@@ -57,8 +57,8 @@ async def talk(port: int, text: bytes) -> list[bytes]:
     """Send one message and give back what is delivered: its receipt, then the reply to it."""
     template = SubmitTemplate(Address(value="3774", ton=3, npi=0), dest_ton=1, dest_npi=1)
     got: list[bytes] = []
-    with trio.fail_after(10):
-        stream = await connect("127.0.0.1", port, timeout_s=5)
+    with trio.fail_after(60):
+        stream = await connect("127.0.0.1", port, timeout_s=60)
         bind = Bind(mode=Mode.TRANSCEIVER, system_id="siaran", password="geheim")
         async with open_session(stream, bind=bind) as session:
             await session.submit([(1, template.body("64211234567", 0, 0, text))])
@@ -156,6 +156,14 @@ def test_every_option_of_the_simulator_can_be_said() -> None:
         (["--deliver-window", "3"], {"deliver_window": 3}),
         (["--record", "r.jsonl"], {"record": Path("r.jsonl")}),
         (["--seed", "4"], {"seed": 4}),
+        (
+            ["--tls-certificate", "c.pem", "--tls-key", "k.pem", "--tls-client-ca", "ca.pem"],
+            {
+                "tls_certificate": Path("c.pem"),
+                "tls_key": Path("k.pem"),
+                "tls_client_ca": Path("ca.pem"),
+            },
+        ),
     ],
 )
 def test_what_is_said_is_what_the_simulator_is_like(
@@ -185,6 +193,9 @@ def test_what_is_said_is_what_the_simulator_is_like(
         (["--password-env", "NOT_SET"], 1, "NOT_SET"),
         (["--password-file", "none"], 1, "none: the password can't be read"),
         (["--password-file", "none", "--password-env", "HOME"], 2, "give one of them"),
+        (["--tls-key", "k.pem"], 2, "need a --tls-certificate"),
+        (["--tls-certificate", "none.pem"], 1, "none.pem: can't be read: No such file"),
+        (["--tls-certificate", "typo.toml"], 1, "typo.toml: a certificate and its key in PEM form"),
         (["--host", "nowhere.invalid"], 1, "nowhere.invalid:0: can't listen there"),
     ],
 )
