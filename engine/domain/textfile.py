@@ -38,7 +38,8 @@ _MARKED = (
     (codecs.BOM_UTF16_BE, "utf-16", ("read as UTF-16",)),
 )
 _SAVE_AS_CSV = "save it as CSV in UTF-8 and import that"
-_CONTROL = re.compile(rb"[\0-\x08\x0e-\x19\x1b-\x1f]")  # but \x1a, see `lines`
+_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")  # but \x1a, see `lines`
+_MOST_CONTROL = 100  # one in so many octets: a stray one is its row's fault, many are no text
 _FOREIGN = re.compile(rb"[^\r\n]{0,80}[\x80-\xff][^\r\n]{0,80}")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -103,12 +104,25 @@ def _recognise(path: Path, file: BinaryIO) -> Encoding:
             if (line := _undecodable(path, file, codec)) is not None:
                 raise Refused(f"{path}: line {line}: damaged text ({codec}); {_SAVE_AS_CSV}")
             return Encoding(codec=codec, notices=notices)
-    if _CONTROL.search(head):
+    if (codec := _unmarked_utf16(head)) and _undecodable(path, file, codec) is None:
+        return Encoding(codec=codec, notices=("read as UTF-16",))
+    if b"\0" in head or _MOST_CONTROL * len(_CONTROL.findall(head)) > len(head):
         raise Refused(f"{path}: is a binary file, not CSV; {_SAVE_AS_CSV}")
     line = _undecodable(path, file, "utf-8")
     if line is None:
         return Encoding(codec="utf-8")
     return _western(path, file, line)
+
+
+def _unmarked_utf16(head: bytes) -> str | None:
+    """Tell UTF-16 without its mark: of nearly all characters one half is nought, the same one."""
+    for codec, noughts, others in (
+        ("utf-16-le", head[1::2], head[0::2]),
+        ("utf-16-be", head[0::2], head[1::2]),
+    ):
+        if 10 * noughts.count(0) >= 9 * max(len(noughts), 1) and b"\0" not in others:
+            return codec
+    return None
 
 
 def _undecodable(path: Path, file: BinaryIO, codec: str) -> int | None:

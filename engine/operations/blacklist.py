@@ -16,7 +16,7 @@ from engine.operations import Actor, application_of
 from engine.operations.member_files import BadNumbers as BadNumbers
 from engine.operations.members import check_reason, part_of
 from engine.operations.reading import Row, Rules, number_of, rules_of
-from engine.operations.staging import Read, Source, Tell, staged
+from engine.operations.staging import Read, Source, Tell, check_all_there, staged
 from engine.store import audit, blacklist, imports
 from engine.store.blacklist import Entry, Origin
 from engine.store.db import Database, Tx
@@ -174,6 +174,7 @@ def _import(
 ) -> Imported:
     application = application_of(tx, actor, "blacklist.import")
     where = None if everywhere else application.id
+    check_all_there(tx, import_id, read)
     if dry_run:
         numbers, added = blacklist.count_staged(tx, import_id, where)
     else:

@@ -34,7 +34,7 @@ from engine.domain.errors import Refused, Unreachable
 from engine.operations import Actor, application_of, lists
 from engine.operations.naming import check_email, check_name, tidy
 from engine.operations.reading import Row, Rules, rules_of
-from engine.operations.staging import InvalidRows, Read, Source, Tell, staged
+from engine.operations.staging import InvalidRows, Read, Source, Tell, check_all_there, staged
 from engine.operations.staging import Progress as Progress
 from engine.store import audit, imports, users
 from engine.store import lists as stored
@@ -193,6 +193,7 @@ def _merge(
     """The one transaction that changes the list, or, in a dry run, only looks."""
     application = application_of(tx, actor, "list.import")
     target, created = _target(tx, application.id, actor, upload)
+    check_all_there(tx, import_id, read)
     fates = imports.sort_out(
         tx,
         import_id,

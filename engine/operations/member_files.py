@@ -13,7 +13,7 @@ from uuid import UUID
 from engine.operations import Actor, application_of, lists
 from engine.operations.members import check_reason
 from engine.operations.reading import Row, Rules, rules_of
-from engine.operations.staging import InvalidRows, Read, Source, Tell, staged
+from engine.operations.staging import InvalidRows, Read, Source, Tell, check_all_there, staged
 from engine.store import audit, consent, imports, members, skipping
 from engine.store.db import Database, Tx
 
@@ -145,6 +145,7 @@ def _delete(
 ) -> Deleted:
     application = application_of(tx, actor, "member.delete")
     target = lists.get_locked(tx, application.id, list_name, patient=True)
+    check_all_there(tx, import_id, read)
     numbers, _ = members.count_staged(tx, import_id, target.id)
     gone = members.delete_staged(tx, import_id, target.id)
     imports.discard(tx, import_id)
@@ -192,6 +193,7 @@ def _opt_out(
 ) -> OptedOut:
     application = application_of(tx, actor, "member.optout")
     target = lists.get_locked(tx, application.id, list_name, patient=True)
+    check_all_there(tx, import_id, read)
     said = consent.opt_out_staged(
         tx,
         import_id,

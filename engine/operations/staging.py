@@ -19,7 +19,7 @@ from engine.domain import csvfile
 from engine.domain.errors import Refused, Unreachable
 from engine.operations.reading import Reading, Row, Rules, errors_file, good_rows
 from engine.store import imports
-from engine.store.db import Database
+from engine.store.db import Database, Tx
 
 _CHUNK = 20_000
 """Rows a transaction: a fifth of a second, and some ten megabytes of memory."""
@@ -111,6 +111,14 @@ def staged(
         with contextlib.suppress(Unreachable):  # then a later import clears it away
             database.run(imports.discard, import_id)
         raise
+
+
+def check_all_there(tx: Tx, import_id: uuid.UUID, read: Read) -> None:
+    """Refuse to go on when what was staged has been cleared away: somebody thought for an hour."""
+    if imports.count(tx, import_id) != read.good:
+        raise Refused(
+            "it has taken too long, and what was read is gone; nothing was done, repeat it"
+        )
 
 
 def _check(source: Source) -> None:

@@ -1,7 +1,7 @@
 """An import on its way: rows are staged in short transactions and merged into the list in one.
 
 Nothing of it is in the list before the merge commits, so an import that was killed leaves only
-staged rows, which the next import of anybody clears away after a day.
+staged rows, which the next import of anybody clears away after an hour.
 """
 
 from __future__ import annotations
@@ -57,10 +57,26 @@ def discard(tx: Tx, import_id: UUID) -> None:
     tx.execute("DELETE FROM import_row WHERE import_id = %s", (import_id,))
 
 
+def count(tx: Tx, import_id: UUID) -> int:
+    """How many rows are staged."""
+    # import_row_import
+    row = tx.execute(
+        "SELECT count(*) FROM import_row WHERE import_id = %s", (import_id,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def discard_stale(tx: Tx) -> None:
-    """Forget what imports staged that were killed more than a day ago."""
+    """Forget what imports staged that were killed: nothing was added for an hour."""
     # A scan: the table is empty but for imports that are on their way.
-    tx.execute("DELETE FROM import_row WHERE at < now() - interval '1 day'")
+    tx.execute(
+        """
+        DELETE FROM import_row WHERE import_id IN (
+            SELECT import_id FROM import_row GROUP BY import_id
+            HAVING max(at) < now() - interval '1 hour')
+        """
+    )
 
 
 def sort_out(

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
+import threading
+import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import phonenumbers
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.operations import Actor, Database, Refused, Tx, application_of, importing, lists
 from engine.operations.importing import ImportReport, Progress, Upload
-from tests.desk.conftest import Siaran
+from engine.store import imports
+from tests.desk.conftest import Siaran, until_somebody_waits
 
-FATES = ("imported", "already_there", "duplicates", "opted_out", "deleted", "invalid")
+FATES = (
+    *("imported", "already_there", "duplicates", "blacklisted", "opted_out", "deleted"),
+    "invalid",
+)
 
 
 @pytest.fixture
@@ -55,6 +66,7 @@ def test_every_row_has_one_fate_and_the_report_balances(
         "imported": 1,
         "already_there": 2,
         "duplicates": 1,
+        "blacklisted": 0,
         "opted_out": 1,
         "deleted": 0,
         "invalid": 1,
@@ -269,24 +281,167 @@ def test_an_import_that_is_killed_leaves_nothing_in_the_list(
     assert siaran("list", "import", "L", path, "--create", "--json").json["imported"] == 1
 
 
-def test_what_a_killed_import_staged_is_cleared_away_after_a_day(
+def test_what_a_killed_import_staged_is_cleared_away_after_an_hour(
     database: Database, siaran: Siaran, file: Callable[..., Path]
 ) -> None:
-    """R-1.12: what was never merged does not pile up."""
+    """R-1.12: what was never merged does not pile up; what is being read stays, however slowly."""
+    dead, slow = uuid.uuid4(), uuid.uuid4()
 
     def stage(tx: Tx) -> None:
-        tx.execute(
-            """
-            INSERT INTO import_row
-            VALUES (gen_random_uuid(), 1, '+64211234567', '{}', false, now() - interval '25 hours')
-            """
-        )
+        for import_id, minutes in ((dead, 65), (dead, 61), (slow, 65), (slow, 1)):
+            tx.execute(
+                """
+                INSERT INTO import_row
+                VALUES (%s, 1, '+64211234567', '{}', false, now() - make_interval(mins => %s))
+                """,
+                (import_id, minutes),
+            )
 
     database.run(stage)
     siaran("list", "import", "L", file("+64211234567"), "--create")
-    left: Any = database.run(
+    assert [database.run(imports.count, one) for one in (dead, slow)] == [0, 2]
+    database.run(imports.discard, slow)
+
+
+def test_who_thinks_too_long_is_told_and_nothing_is_imported(
+    database: Database, actor: Actor, file: Callable[..., Path], siaran: Siaran
+) -> None:
+    """R-1.6: what was staged and is gone is no duplicate."""
+
+    def clear(progress: Progress) -> None:
+        if progress.merging:
+            database.run(lambda tx: tx.execute("DELETE FROM import_row"))
+
+    upload = Upload(list="L", file=file("+64211234567"), create=True)
+    with pytest.raises(Refused, match="taken too long"):
+        importing.import_file(database, actor, upload, clear)
+    assert siaran("list", "ls", "--json").json == []
+
+
+def test_a_list_that_is_deleted_while_it_is_imported_stays_deleted(
+    database: Database, actor: Actor, file: Callable[..., Path], siaran: Siaran
+) -> None:
+    """One line, and nothing is left of the import."""
+    siaran("list", "create", "L")
+
+    def delete(progress: Progress) -> None:
+        if progress.merging:
+            database.run(lists.delete, actor, "L")
+
+    with pytest.raises(Refused, match='list "L" not found'):
+        importing.import_file(database, actor, Upload(list="L", file=file("+64211234567")), delete)
+    assert siaran("list", "ls", "--json").json == []
+    assert database.run(lambda tx: tx.execute("SELECT FROM import_row").rowcount) == 0
+
+
+def test_two_imports_that_make_the_same_list_go_into_it_both(
+    database: Database, actor: Actor, file: Callable[..., Path], siaran: Siaran
+) -> None:
+    """R-1.6: at the very same moment; the second waits, and its report is exact."""
+    first = Upload(list="L", file=file("+64211234560", "+64211234561", name="a"), create=True)
+    second = replace(first, file=file("+64211234561", "+64211234562", name="b"))
+    reports: list[ImportReport] = []
+
+    def import_second() -> None:
+        reports.append(importing.import_file(database, actor, second))
+
+    thread = threading.Thread(target=import_second)
+
+    def then(tx: Tx, list_id: int, report: ImportReport) -> None:
+        thread.start()
+        until_somebody_waits(tx)
+
+    report, _ = importing.import_file_then(database, actor, first, then)
+    thread.join()
+    [other] = reports
+    assert (report.created, report.imported) == (True, 2)
+    assert (other.created, other.imported, other.already_there) == (False, 1, 1)
+    assert len(members(siaran, "L")) == 3
+
+
+def test_the_report_is_kept_for_the_mail_to_who_ran_it(
+    siaran: Siaran, database: Database, actor: Actor, file: Callable[..., Path]
+) -> None:
+    """R-1.6: when their address is known; of what was done, and of what could not be."""
+    siaran("user", "add", "anna", "--email", "anna@example.net")
+    siaran("user", "add", "olga", "--as", "anna")
+    good, bad = file("+64211234567", name="good.csv"), file("64 21 ab", name="bad.csv")
+    for path, who in ((good, "anna"), (bad, "anna"), (good, "olga")):
+        siaran("list", "import", "L", path, "--create", "--as", who)
+    siaran("list", "import", "L", good, "--dry-run", "--as", "anna")
+    kept: Any = database.run(
         lambda tx: tx.execute(
-            "SELECT count(*) FROM import_row WHERE at < now() - interval '1 day'"
-        ).fetchone()
+            """
+            SELECT r.by, r.email, r.report->'imported', r.report->'invalid_rows'->0->'line'
+            FROM import_report r JOIN application a ON a.id = application_id
+            WHERE a.name = %s AND mailed_at IS NULL ORDER BY r.id
+            """,
+            (actor.application,),
+        ).fetchall()
     )
-    assert left == (0,)
+    assert kept == [("anna", "anna@example.net", 1, None), ("anna", "anna@example.net", 0, 1)]
+
+
+# What a file may hold in its first column: good numbers in several shapes, and bad ones.
+NUMBERS = st.one_of(
+    st.integers(0, 30).map(lambda n: f"+6421123{n:04}"),
+    st.integers(0, 30).map(lambda n: f"00 64 21 123-{n:04}"),
+    st.integers(0, 30).map(lambda n: f"021123{n:04}"),
+    st.from_regex(r"[+0-9 ().,eE-]{0,18}", fullmatch=True),
+    st.text(max_size=12),
+)
+ROWS = st.lists(st.tuples(NUMBERS, st.lists(st.text(max_size=52), max_size=7)), max_size=30)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=ROWS, delimiter=st.sampled_from(",;\t"), keep=st.booleans(), strict=st.booleans())
+def test_any_file_balances_and_nothing_is_stored_that_the_rules_refuse(
+    database: Database,
+    world: Actor,
+    tmp_path: Path,
+    rows: list[tuple[str, list[str]]],
+    delimiter: str,
+    keep: bool,
+    strict: bool,
+) -> None:
+    """R-1.3, R-1.4, R-1.6, R-1.7: rows read are the sum of all outcomes."""
+    path = tmp_path / "any.csv"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, delimiter=delimiter).writerows([number, *rest] for number, rest in rows)
+    name = str(uuid.uuid4())
+    upload = Upload(
+        list=name, file=path, create=True, skip_invalid=True, keep_opted_out=keep, strict=strict
+    )
+    try:
+        report = importing.import_file(database, world, upload)
+    except Refused:
+        return  # it is no CSV file
+    outcomes = [getattr(report, fate) for fate in FATES]
+    assert report.rows == sum(outcomes)
+    assert min(outcomes) >= 0
+    stored = list(lists.members(database, world, name))
+    assert len(stored) == report.imported == len({mobile for mobile, _ in stored})
+    for mobile, params in stored:
+        assert re.fullmatch(r"\+[1-9][0-9]{6,13}", mobile)
+        assert phonenumbers.is_possible_number(phonenumbers.parse(mobile))
+        assert len(params) <= 6
+        assert all(len(param) <= 50 and "\0" not in param for param in params)
+        assert mobile not in BLACKLISTED
+        assert keep or mobile not in OPTED_OUT
+
+
+BLACKLISTED = {f"+6421123{n:04}" for n in range(5)}
+OPTED_OUT = {f"+6421123{n:04}" for n in range(3, 9)}
+
+
+@pytest.fixture
+def world(database: Database, actor: Actor, siaran: Siaran, say: Callable[..., None]) -> Actor:
+    """An application with a prefix map, a blacklist and some who have opted out."""
+    siaran("prefix", "add", "021", "6421")
+    for mobile in sorted(BLACKLISTED):
+        siaran("blacklist", "add", mobile)
+    for mobile in sorted(OPTED_OUT):
+        say(mobile, "out")
+    return actor

@@ -120,6 +120,8 @@ def test_columns_are_never_glued(write: Write) -> None:
         ("utf-8", None),
         ("utf-8-sig", None),
         ("utf-16", "read as UTF-16"),
+        ("utf-16-le", "read as UTF-16"),
+        ("utf-16-be", "read as UTF-16"),
         ("cp1252", 'read as Windows-1252 because of line 2, such as "Zoë"'),
     ],
 )
@@ -138,6 +140,13 @@ def test_an_encoding_is_found_out_however_late_it_shows(write: Write) -> None:
     assert sniff(path).codec == "cp1252"
 
 
+def test_a_stray_control_character_is_the_fault_of_its_row(write: Write) -> None:
+    """R-1.3: wherever in the file; no message can hold it. A line feed inside quotes is fine."""
+    rows = list(read(write('+641,a\x07b\n+642,"a\nb"\n' + "+643,Ann\n" * 50)))
+    assert rows[0] == BadRow(1, "a\x07b", "param 1 holds the control character '\\x07'")
+    assert rows[1] == Row(2, "+642", ("a\nb",))
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -147,7 +156,7 @@ def test_an_encoding_is_found_out_however_late_it_shows(write: Write) -> None:
         (b"%PDF-1.7", "is a PDF document, not CSV"),
         (b"\x7fELF\x02\x01\0", "is a binary file, not CSV"),
         (b"+641\n" * 100_000 + b"\0", "line 100001: is binary data, not CSV"),
-        ("+641\n".encode("utf-16-le"), "is a binary file, not CSV"),
+        (bytes(range(1, 256)), "is a binary file, not CSV"),
         (b"\xff\xfe+\0\0", "line 1: damaged text"),
         ("+79161234567,Иван\n".encode("cp1251"), "line 1: letters in an encoding"),
         ("+306912345678,Γιώργος\n".encode("cp1253"), "line 1: letters in an encoding"),
