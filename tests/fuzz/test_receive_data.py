@@ -122,7 +122,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(role=st.sampled_from(Role), state=st.sampled_from(State), steps=steps)
 def test_receive_data_never_raises(role: Role, state: State, steps: list[tuple[str, Any]]) -> None:
     """R-5.1, R-8.2: and the books balance in the end."""

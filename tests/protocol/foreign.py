@@ -16,7 +16,7 @@ BODIES: Final[dict[int, bytes]] = {
     C.BIND_TRANSCEIVER: bind_body(),
     C.BIND_TRANSCEIVER_RESP: b"smsc\0\x02\x10\0\1\x34",
     C.SUBMIT_SM: HALO,
-    C.SUBMIT_SM_RESP: b"00305419896\0",
+    C.SUBMIT_SM_RESP: b"00305419896\0\x04\x28\0\1\x50",
     C.DELIVER_SM: HALO,
     C.DELIVER_SM_RESP: b"\0",
     C.DATA_SM: DATA + b"\x04\x24\0\4long\x04\x27\0\1\2",
