@@ -31,14 +31,7 @@ def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
     assert {step.terminal for step in steps} == {1, 2, 3}
     home, config = tmp_path / "anna", tmp_path / "siaran.toml"
     home.mkdir()
-    kept = {name: word for name, word in os.environ.items() if not name.startswith("SIARAN_")}
-    environment = kept | {
-        "HOME": str(home),
-        "SIARAN_CONFIG": str(config),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONUNBUFFERED": "1",  # so that both streams come in the order of a terminal
-        "LC_ALL": "C.UTF-8",
-    }
+    environment = _environment() | {"HOME": str(home), "SIARAN_CONFIG": str(config)}
 
     def anonymous(line: str) -> str:
         line = line.replace(str(config), "no file, the defaults")
@@ -71,6 +64,44 @@ def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
                         break
                     assert time.monotonic() < until, _differs(step, said)
         assert list(home.iterdir()) == []
+
+
+def test_a_backup_can_be_restored(tmp_path: Path) -> None:
+    """The commands of the chapter Backup and restore, with the programs of the wheel (R-9.4)."""
+    home = tmp_path / "home"
+    text = README.read_text("utf-8")
+    with ExitStack() as stack:
+        stack.callback(embedded.stop, home)
+        terminal = tour.Terminal(ROOT, _environment() | {"SIARAN_HOME": str(home)})
+        stack.callback(terminal.close)
+
+        def typed(lines: str) -> list[str]:
+            lines = lines.replace(".venv/", f"{sys.prefix}/", 1)
+            lines = lines.replace("siaran.dump", f"'{tmp_path}/siaran.dump'")
+            terminal.type(f"set -e\n{lines}\nset +e\n", tmp_path / "typed")
+            return list(terminal.lines())
+
+        typed("siaran list create kept")
+        typed(_block(text, "backup"))
+        typed("siaran list create later")
+        typed(_block(text, "restore"))
+        assert [line.split()[0] for line in typed("siaran list ls")[1:]] == ["kept"]
+
+
+def _block(text: str, name: str) -> str:
+    """The lines of the one block of that name."""
+    (lines,) = re.findall(rf"^```sh {name}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return str(lines)
+
+
+def _environment() -> dict[str, str]:
+    """A reader's: nothing in it is about Siaran but where it is."""
+    kept = {name: word for name, word in os.environ.items() if not name.startswith("SIARAN_")}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",  # so that both streams come in the order of a terminal
+        "LC_ALL": "C.UTF-8",
+    }
 
 
 def _differs(step: tour.Step, said: list[str]) -> str:
