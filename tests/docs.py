@@ -96,7 +96,7 @@ def _command(leaf: Leaf) -> str:
 
 
 def _argument(param: Any) -> str:
-    name = f"{param.metavar}{' …' if param.nargs == -1 else ''}"
+    name = f"{param.metavar}{' …' if param.nargs == -1 and '…' not in param.metavar else ''}"
     return name if param.required else f"[{name}]"
 
 

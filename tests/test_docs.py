@@ -42,7 +42,7 @@ def test_what_is_made_from_the_code_is_up_to_date() -> None:
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_command_is_in_the_reference(entry: Entry) -> None:
     """Its name, arguments and options, its help and its examples."""
-    parts = chapter("### All commands").split("\n#### ")
+    parts = chapter("## All commands").split("\n#### ")
     (own,) = (p for p in parts if re.match(rf"`siaran {re.escape(entry.name)}( [^`]*)?`", p))
     own = own.partition("\n</details>")[0]
     assert all(argument in own.partition("\n")[0] for argument in entry.arguments)
