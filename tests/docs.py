@@ -152,6 +152,17 @@ def states(definitions: Mapping[Any, str]) -> str:
     return table(("state", "what it means"), ((f"`{s}`", what) for s, what in definitions.items()))
 
 
+def campaign_states() -> str:
+    """With what may follow, which is the picture of a campaign's life."""
+    return table(
+        ("state", "what it means", "what may follow"),
+        (
+            (f"`{s}`", what, ", ".join(f for f in campaign.CampaignState if f in campaign.LEGAL[s]))
+            for s, what in campaign.DEFINITIONS.items()
+        ),
+    )
+
+
 def application_settings() -> str:
     return table(
         ("key", "default", "may be", "what it does"),
@@ -257,7 +268,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "commands": commands,
     "settings": application_settings,
     "message-states": lambda: states(message.DEFINITIONS),
-    "campaign-states": lambda: states(campaign.DEFINITIONS),
+    "campaign-states": campaign_states,
     "metrics": metrics,
     "statuses": statuses,
     "not-yet": not_yet,

@@ -166,6 +166,14 @@ def test_every_file_is_on_the_map() -> None:
             assert f"`tests/{folder.name}/`" in text, f"give {folder.name} a line in tests/docs.py"
 
 
+def test_every_library_has_its_reason() -> None:
+    project = tomllib.loads((docs.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    text = chapter("### Libraries, and why these").casefold()
+    for name in (re.split(r"[\[<>=]", line)[0] for line in lines):
+        assert re.search(rf"\b{name}\b", text), f"why {name}?"
+
+
 def test_what_is_said_not_to_be_built_is_not() -> None:
     """A command that has come is no longer on the list of what is missing."""
     text = chapter("## Not built yet")
