@@ -130,7 +130,10 @@ def _print_rich(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) ->
         numeric = bool(values) and all(isinstance(value, int | float) for value in values)
         times = bool(values) and all(isinstance(value, datetime) for value in values)
         table.add_column(
-            _title(column), justify="right" if numeric else "left", no_wrap=numeric or times
+            _title(column),
+            justify="right" if numeric else "left",
+            no_wrap=numeric or times,
+            overflow="fold",  # nothing is cut off: a number is there to be copied
         )
     for record in records:
         table.add_row(*(Text(cell(record[column])) for column in columns))
