@@ -121,7 +121,7 @@ def demo(
 ) -> None:
     """Watch a campaign go out over SMPP and its receipts come in, with everything embedded.
 
-    It starts a database, the SMSC simulator and the engine, imports the guide's sample list and
+    It starts a database, the SMSC simulator and the engine, imports a list of three samples and
     as many made up recipients as you like, and sends them a message with their params in it. Your
     own database and configuration are not touched, and nothing is left when it ends.
 
