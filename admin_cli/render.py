@@ -13,6 +13,9 @@ from typing import Any
 
 _SIMPLE = (str, int, float, date, PurePath)
 
+_LONGEST_WORD = 16
+"""A column of words up to this long (a mobile, a state) stays in one line, the others make room."""
+
 
 def rows(values: Iterable[Any], columns: Sequence[str], *, empty: str, as_json: bool) -> None:
     """Print values (dataclasses or mappings) as a table of `columns`, or all of them as JSON."""
@@ -128,11 +131,13 @@ def _print_rich(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) ->
     for column in columns:
         values = [record[column] for record in records if record[column] is not None]
         numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+        words = [cell(value) for value in values]
+        whole = all(" " not in word and len(word) <= _LONGEST_WORD for word in words)
         times = bool(values) and all(isinstance(value, datetime) for value in values)
         table.add_column(
             _title(column),
             justify="right" if numeric else "left",
-            no_wrap=numeric or times,
+            no_wrap=numeric or times or whole,
             overflow="fold",  # nothing is cut off: a number is there to be copied
         )
     for record in records:

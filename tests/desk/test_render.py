@@ -47,6 +47,19 @@ def test_a_table_in_a_pipe_is_aligned_text(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
+def test_a_table_on_a_terminal_keeps_numbers_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A narrow one wraps what was written in words; a mobile is there to be copied."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = [{"mobile": "+64211234567", "at": NOON, "content": "Thank you, I have paid. " * 3}]
+    render.rows(rows, ("at", "mobile", "content"), empty="none", as_json=False)
+    out = capsys.readouterr().out
+    assert "+64211234567" in out
+    assert " ".join(out.split()).count("paid.") == 3
+
+
 def test_nothing_found_is_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """stdout holds results only."""
     render.rows([], ("name",), empty="no things", as_json=False)
