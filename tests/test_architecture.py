@@ -44,6 +44,7 @@ IMPURE: Final = (
 )
 SHELLS: Final = ("smpp.session", "smpp.simulator", "smpp.transport")
 TASKS: Final = (
+    "engine.control",
     "engine.dispatch",
     "engine.gateway",
     "engine.inbound",
