@@ -18,4 +18,4 @@ def run(desk: Desk) -> None:
     """
     settings = desk.settings()
     with desk.database() as database:
-        shell.run(engine.run, settings, database)
+        shell.run(engine.run, settings, database, desk.settings)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from config import statuses
 from config.kinds import (
@@ -253,6 +254,11 @@ class Carrier(Struct, frozen=True, kw_only=True):
     def sends(self) -> bool:
         """Whether any of its binds takes messages from us."""
         return any(binds.mode is not BindMode.RECEIVER for binds in self.binds)
+
+    @property
+    def without_rates(self) -> "Carrier":
+        """All of it but what can change under a session that goes on."""
+        return replace(self, rate=0.0, bind_rate=0.0)
 
 
 class Share(Struct, frozen=True, kw_only=True):

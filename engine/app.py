@@ -9,26 +9,33 @@ import gc
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
+from config.load import ConfigError
 from config.settings import Settings
 from engine import clock, inbound, log, nodes
 from engine.api import server
 from engine.arrived import Arrived
+from engine.control import Control
 from engine.dispatch import Dispatch
 from engine.domain.errors import Refused, Unreachable
-from engine.gateway import binds as binding
+from engine.domain.routing import Routing
 from engine.gateway import turn
+from engine.gateway.fleet import Fleet
 from engine.gateway.gateway import Gateway
+from engine.gateway.plans import Network, plan_of, routes_of
 from engine.lease import Lease
 from engine.metrics import Metrics
+from engine.store import control as store_control
 from engine.store import listening
 from engine.store import nodes as store_nodes
-from engine.store.db import CommitUnknown, Database
+from engine.store.control import BindRow
+from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.embedded import default_home
 
 # Of the 10 s in which an engine must be gone, so many are for answers that are still out.
@@ -40,8 +47,11 @@ MO_WAITING = 64
 MOST_SEGMENTS = 10
 
 
-async def run(settings: Settings, db: Database) -> None:
-    """Runs the engine until it is told to end. Raises Refused when the node is running already."""
+async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) -> None:
+    """Runs the engine until it is told to end. Raises Refused when the node is running already.
+
+    `reread` gives the configuration as it is by then, for SIGHUP and `siaran carrier reload`.
+    """
     log.start()
     _collect_less()
     metrics = Metrics()
@@ -52,10 +62,7 @@ async def run(settings: Settings, db: Database) -> None:
         asked_at = clock.boottime()
         start = await db.transact(store_nodes.start, settings.node.name, now)
         lease.renewed(asked_at)
-        ids: dict[str, int] = {}
-        for carrier in settings.carriers:
-            ids[carrier.name] = await db.transact(store_nodes.carrier_id, carrier.name)
-            metrics.name_carrier(ids[carrier.name], carrier.name)
+        network = await db.transact(_network, settings)
         log.info(
             "engine.started",
             node=settings.node.name,
@@ -70,10 +77,11 @@ async def run(settings: Settings, db: Database) -> None:
             node_id=start.node_id,
             epoch=start.epoch,
             lease=lease,
-            binds=binding.make(settings.carriers, ids.__getitem__),
+            network=network,
             mo=send_mo,
             most_segments=MOST_SEGMENTS,
         )
+        fleet = Fleet(gateway, metrics, random.Random())
         mo = inbound.Inbound(
             db=db,
             metrics=metrics,
@@ -81,8 +89,23 @@ async def run(settings: Settings, db: Database) -> None:
             take_closed=gateway.take_closed,
             remember_closed=gateway.session_closed,
         )
+        reloading = Reloading(db=db, gateway=gateway, fleet=fleet, now=settings, reread=reread)
+        control = Control(
+            db=db,
+            node_id=start.node_id,
+            binds=lambda: shown(gateway, metrics),
+            pause=gateway.pause,
+            verbs={"rebind": fleet.rebind, "reload": lambda _: reloading.reload()},
+        )
+        dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
+
+        def heard() -> None:
+            dispatch.look()
+            control.look()
+
         ending = trio.Event()
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        with trio.open_signal_receiver(*wanted) as signals:
             async with trio.open_nursery() as nursery:
                 app = server.application(metrics.registry, lambda: missing(gateway))
                 addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
@@ -90,18 +113,20 @@ async def run(settings: Settings, db: Database) -> None:
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
                 nursery.start_soon(nodes.sweep, db, turn.sweep, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
-                dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
                 nursery.start_soon(dispatch.run)
-                nursery.start_soon(listening.listen, db.url, dispatch.look)
+                nursery.start_soon(listening.listen, db.url, heard)
                 nursery.start_soon(mo.run)
                 nursery.start_soon(gateway.run)
-                for bind in gateway.binds:
-                    nursery.start_soon(binding.keep, bind, gateway, metrics, random.Random())
+                await nursery.start(fleet.run, network.plans.values())
+                nursery.start_soon(control.run)
                 log.info("http.listening", addresses=addresses)
                 async for number in signals:
+                    if number == signal.SIGHUP:
+                        nursery.start_soon(reloading.on_signal)
+                        continue
                     log.info("engine.draining", signal=signal.Signals(number).name)
                     break
-                await drain(gateway)
+                await drain(gateway, fleet)
                 ending.set()
                 nursery.cancel_scope.cancel()
         if not gateway.away:
@@ -110,6 +135,90 @@ async def run(settings: Settings, db: Database) -> None:
             ):  # then the lease runs out by itself
                 await db.transact(store_nodes.stop, start.node_id, start.epoch, clock.utc_now())
         log.info("engine.stopped", node=settings.node.name)
+
+
+def _network(tx: Tx, settings: Settings) -> Network:
+    """The configured carriers and routes, with their numbers in the database."""
+    routing = Routing(routes_of(settings.routes))
+    plans = {
+        carrier.name: plan_of(carrier, store_nodes.carrier_id(tx, carrier.name))
+        for carrier in settings.carriers
+    }
+    route_ids = store_control.route_ids(tx, routing.keys)
+    store_control.forget_routes(tx, route_ids.values())
+    return Network(plans=plans, routing=routing, route_ids=route_ids)
+
+
+@dataclass(slots=True)
+class Reloading:
+    """The configuration in force, and another one taken into force while the engine runs (R-9.2)."""
+
+    db: Database
+    gateway: Gateway
+    fleet: Fleet
+    now: Settings
+    reread: Callable[[], Settings]
+    _one: trio.Lock = field(default_factory=trio.Lock)
+
+    async def on_signal(self) -> None:
+        """SIGHUP: what can't be used is said in the log, and nothing changes."""
+        try:
+            log.info("reload", result=await self.reload())
+        except Refused as error:
+            log.error("reload.refused", reason=str(error))
+
+    async def reload(self) -> str:
+        """Reads the configuration and changes what it changes; answers what that was.
+
+        Raises Refused for one that can't be used, and for what only a restart can change.
+        """
+        async with self._one:
+            try:
+                new = self.reread()
+            except ConfigError as error:
+                raise Refused(str(error)) from error
+            for name in ("database", "node", "http"):
+                if getattr(new, name) != getattr(self.now, name):
+                    raise Refused(
+                        f"[{name}] has changed, which needs a restart; nothing was changed"
+                    )
+            try:
+                network = await self.db.transact(_network, new)
+            except (Unreachable, CommitUnknown) as error:
+                raise Refused(f"{error}; nothing was changed") from error
+            routes = new.routes != self.now.routes
+            self.now = new
+            self.gateway.network = network
+            touched = await self.fleet.change(list(network.plans.values()))
+            self.gateway.look()
+        words = [f"carriers changed: {', '.join(touched)}"] if touched else []
+        words += ["routes changed"] if routes else []
+        return "; ".join(words) or "nothing has changed"
+
+
+def shown(gateway: Gateway, metrics: Metrics) -> list[BindRow]:
+    """What the binds are doing, for `siaran carrier ls`; the rates for Prometheus, too."""
+    now = trio.current_time()
+    rows: list[BindRow] = []
+    for bind in gateway.binds.values():
+        carrier, rate = bind.plan.carrier, bind.pace.rate(now)
+        metrics.rate(carrier.name, rate, carrier.rate)
+        rows.append(
+            BindRow(
+                name=bind.name,
+                carrier_id=bind.plan.id,
+                mode=bind.mode.value,
+                state=bind.state.value,
+                since=bind.since,
+                last_error=bind.last_error,
+                window_size=carrier.window,
+                outstanding=bind.session.connection.outstanding if bind.session else 0,
+                rate=round(rate, 1),
+                rate_limit=carrier.rate,
+                latency_ms=None if bind.latency_s is None else round(bind.latency_s * 1000, 1),
+            )
+        )
+    return rows
 
 
 def _collect_less() -> None:
@@ -133,23 +242,20 @@ async def _serve_http(
     await server.serve(app, listen, shutdown=ending.wait, task_status=task_status)  # type: ignore[arg-type]
 
 
-async def drain(gateway: Gateway) -> None:
+async def drain(gateway: Gateway, fleet: Fleet) -> None:
     """No new launches; the answers that are out are awaited, then every bind unbinds."""
     gateway.draining = True
     with trio.move_on_after(DRAIN_S):
         await gateway.drained()
     with trio.move_on_after(1.0):
-        async with trio.open_nursery() as nursery:
-            for bind in gateway.binds:
-                if bind.session is not None:
-                    nursery.start_soon(bind.session.unbind)
+        await fleet.unbind()
 
 
 def missing(gateway: Gateway) -> list[str]:
     """What keeps the engine from doing its work, in words."""
     what = ["the database can't be reached"] if gateway.away else []
-    carriers = {bind.carrier.name for bind in gateway.binds}
-    up = {bind.carrier.name for bind in gateway.binds if bind.session is not None}
+    carriers = set(gateway.network.plans)
+    up = {bind.plan.name for bind in gateway.binds.values() if bind.session is not None}
     what += [f"carrier {name} is not bound" for name in sorted(carriers - up)]
     return what
 

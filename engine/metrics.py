@@ -69,6 +69,18 @@ class Metrics:
         self.database_up = Gauge(
             "siaran_database_up", "1 while the database answers", registry=self.registry
         )
+        self._alerts = Counter(
+            "siaran_carrier_alerts_total",
+            "What a person should look at: refused binds, answers that mean a wrong configuration",
+            ("carrier", "reason"),
+            registry=self.registry,
+        )
+        self._rate = Gauge(
+            "siaran_carrier_rate",
+            "PDUs a second that a carrier is sent at most: now, and as configured; 0: no limit",
+            ("carrier", "which"),
+            registry=self.registry,
+        )
         self._carriers: dict[int, str] = {}
 
     def name_carrier(self, carrier_id: int, name: str) -> None:
@@ -79,6 +91,20 @@ class Metrics:
         """A bind has entered a state."""
         for each in BIND_STATES:
             self._binds.labels(carrier, bind, each).set(1 if each == state else 0)
+
+    def forget_bind(self, carrier: str, bind: str) -> None:
+        """A bind is no longer configured."""
+        for each in BIND_STATES:
+            self._binds.remove(carrier, bind, each)
+
+    def alert(self, carrier: str, reason: str) -> None:
+        """Something about a carrier that a person should look at."""
+        self._alerts.labels(carrier, reason).inc()
+
+    def rate(self, carrier: str, now: float, configured: float) -> None:
+        """How fast a carrier is sent to, and may be."""
+        self._rate.labels(carrier, "now").set(now)
+        self._rate.labels(carrier, "configured").set(configured)
 
     def submit_latency(
         self, carrier: str, items: Sequence[tuple[object, int, str | None, float]]

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
+from config.settings import Carrier
 from engine import clock, dispatch
+from engine.domain.routing import Route, Routing, Share
 from engine.gateway import turn
+from engine.gateway.plans import Network, Plan, plan_of
 from engine.gateway.turn import Answer, Done, Partial, Received, Slots, Token, Work
-from engine.store import nodes
+from engine.store import control, nodes
 from engine.store.db import Database, Tx
 from smpp import codec, receipt
 from smpp.pdu import Command, ShortMessage
@@ -53,12 +56,17 @@ class Message(NamedTuple):
 class Line:
     """A bind as a turn sees it. `wire` holds what was written to it, oldest first."""
 
-    carrier_id: int
+    plan: Plan
     window: int
     free: int
     number: int = 0
+    paced: int = 1_000
     partial: Partial | None = None
     wire: list[tuple[Token, ShortMessage]] = field(default_factory=list)
+
+    @property
+    def carrier_id(self) -> int:
+        return self.plan.id
 
     @property
     def tokens(self) -> list[Token]:
@@ -102,6 +110,10 @@ class Road:
     node: nodes.NodeStart
     number: int = 0
     lines: list[Line] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    """Empty: every number goes to all carriers alike."""
+    down: set[str] = field(default_factory=set)
+    """Carriers that can't take messages now."""
 
     @staticmethod
     def open(database: Database, name: str = "gw1") -> Road:
@@ -225,10 +237,11 @@ class Road:
             event,
         )
 
-    def line(self, window: int = 10, *, carrier: str = "tui") -> Line:
-        """One more bind."""
+    def line(self, window: int = 10, *, carrier: str = "tui", **settings: Any) -> Line:
+        """One more bind; `settings` are its carrier's."""
         carrier_id = self.database.run(nodes.carrier_id, carrier)
-        line = Line(carrier_id, window, window, number=len(self.lines))
+        configured = Carrier(name=carrier, host="127.0.0.1", system_id="siaran", **settings)
+        line = Line(plan_of(configured, carrier_id), window, window, number=len(self.lines))
         self.lines.append(line)
         return line
 
@@ -254,6 +267,11 @@ class Road:
     ) -> Work:
         """The next turn, given what has come in."""
         self.number += 1
+        plans = {line.plan.name: line.plan for line in self.lines}
+        routing = Routing(
+            self.routes or [Route(shares=tuple(Share(carrier=name) for name in plans))]
+        )
+        route_ids = self.database.run(control.route_ids, routing.keys)
         return Work(
             node_id=self.node.node_id,
             epoch=self.node.epoch,
@@ -263,13 +281,17 @@ class Road:
             slots=[
                 Slots(
                     line.number,
-                    line.carrier_id,
+                    line.plan,
                     line.window,
                     line.free + sum(answer.token in line.tokens for answer in answers),
+                    line.paced,
                     partial=line.partial,
                 )
                 for line in self.lines
+                if line.plan.name not in self.down
             ],
+            network=Network(plans=plans, routing=routing, route_ids=route_ids),
+            up=frozenset(plans.keys() - self.down),
             settled_turns=settled_turns,
             given_up=given_up,
             most_segments=10,

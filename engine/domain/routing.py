@@ -15,12 +15,12 @@ Compiled once for a configuration; a look-up takes less than a microsecond:
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-__all__ = ["NoWay", "Route", "Routing", "Share", "Table", "Way"]
+__all__ = ["NoWay", "Route", "RoutePlan", "Routing", "Share", "Table", "Way"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +77,20 @@ class Routing:
     """All routes of a configuration."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = tuple(_Plan(route) for route in routes)
+        self._routes = tuple(RoutePlan(route) for route in routes)
+        self.keys = tuple(plan.key for plan in self._routes)
+        """What each route matches, in words: its name."""
         self._senders = {plan.route.sender for plan in self._routes}
         self._applications = {plan.route.application for plan in self._routes}
         self._tables: dict[tuple[str | None, str | None], Table] = {}
+
+    def open(self, room: Set[str]) -> list[str]:
+        """The routes (by key) on which one of the carriers with `room` may take a message."""
+        return [
+            plan.key
+            for plan in self._routes
+            if any(share.carrier in room for share in plan.route.shares)
+        ]
 
     def table(self, sender: str, application: str) -> "Table":
         """The routes that messages of this sender and application have; cheap when asked again."""
@@ -95,7 +105,7 @@ class Routing:
         return table
 
     def _make(self, sender: str | None, application: str | None) -> "Table":
-        plans: dict[str, _Plan] = {}
+        plans: dict[str, RoutePlan] = {}
         for plan in sorted(self._routes, key=lambda plan: plan.particular):
             route = plan.route
             if route.sender in (None, sender) and route.application in (None, application):
@@ -108,7 +118,7 @@ class Table:
 
     __slots__ = ("_lengths", "_plans")
 
-    def __init__(self, plans: "dict[str, _Plan]") -> None:
+    def __init__(self, plans: "dict[str, RoutePlan]") -> None:
         self._plans = plans
         self._lengths = sorted({len(prefix) for prefix in plans}, reverse=True)
 
@@ -118,12 +128,19 @@ class Table:
         The same message gets the same answer each time, and neighbouring ids are spread evenly by
         weight. `turn` is how many carriers on it is to be tried: `policy.turn(refused)`.
         """
+        plan = self.find(mobile)
+        if plan is None:
+            return NoWay(f"no route for {mobile[:_SHOWN]}…", routed=False)
+        return plan.way(up, message_id, turn)
+
+    def find(self, mobile: str) -> "RoutePlan | None":
+        """The route of a number."""
         plans = self._plans
         for length in self._lengths:
             plan = plans.get(mobile[:length])
             if plan is not None:
-                return plan.way(up, message_id, turn)
-        return NoWay(f"no route for {mobile[:_SHOWN]}…", routed=False)
+                return plan
+        return None
 
 
 _SHOWN: Final = 4  # of a number that has no route: enough to see which country is missing
@@ -139,17 +156,22 @@ class _Ready(NamedTuple):
     ways: Sequence[Way]
 
 
-class _Plan:
-    """A route, and its answers for the sets of carriers that have been up."""
+class RoutePlan:
+    """A route, and its answers for the sets of carriers that have been up.
 
-    __slots__ = ("_ready", "particular", "route")
+    `key` is what it matches, in words.
+    """
+
+    __slots__ = ("_ready", "key", "particular", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
+        self.key = str(route)
         self.particular = 2 * (route.sender is not None) + (route.application is not None)
         self._ready: dict[frozenset[str], _Ready | NoWay] = {}
 
-    def way(self, up: frozenset[str], message_id: int, turn: int) -> Way | NoWay:
+    def way(self, up: frozenset[str], message_id: int, turn: int = 0) -> Way | NoWay:
+        """See `Table.way`."""
         ready = self._ready.get(up)
         if ready is None:
             if len(self._ready) >= _KEPT:

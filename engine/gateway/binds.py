@@ -11,23 +11,28 @@ one (`generation`) the books begin anew.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 import trio
 
-from config.settings import BindMode, Carrier
-from engine import log
+from config.settings import BindMode
+from engine import clock, log
 from engine.arrived import Arrived
+from engine.domain.pace import Bucket, Pace
+from engine.domain.policy import BindStep, BindWatch, after_refusal
+from engine.gateway.plans import Plan
 from engine.gateway.turn import Answer, Partial, Received, Token
 from engine.metrics import Metrics
 from smpp import events, receipt, transport
 from smpp import session as smpp_session
+from smpp.pdu import VERSION_34, Mode, ShortMessage
 from smpp.pdu import Bind as BindPdu
-from smpp.pdu import Mode, ShortMessage
 from smpp.session import Session
+from smpp.status import Policy
 from smpp.timers import Timing
 
 MODES = {
@@ -58,6 +63,7 @@ class Owner(Protocol):
     def session_closed(self, session_id: int, reason: str) -> None: ...
     async def arrived(self, arrived: Arrived) -> None: ...
     def something_to_do(self) -> None: ...
+    def refused_often(self, bind: "Bind", status: str) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -66,9 +72,11 @@ class Bind:
 
     number: int
     name: str
-    carrier: Carrier
-    carrier_id: int
+    plan: Plan
     mode: BindMode
+    pace: Pace
+    """The carrier's: all its binds share it, and it outlives them."""
+    bucket: Bucket
     state: BindState = BindState.CONNECTING
     last_error: str | None = None
     session: Session | None = None
@@ -85,20 +93,53 @@ class Bind:
     answers: list[Answer] = field(default_factory=list)
     receipts: list[tuple[Received, Session, tuple[int, int]]] = field(default_factory=list)
     room: trio.Event = field(default_factory=trio.Event)
+    watch: BindWatch = field(default_factory=BindWatch)
+    tlvs: bool = True
+    """False once the SMSC has refused optional parameters, or speaks 3.3."""
+    retiring: bool = False
+    """Nothing more goes out over it: it is about to unbind."""
+    again: trio.Event = field(default_factory=trio.Event)
+    """Set: bind again at once, however long the wait was to be."""
+    since: datetime = field(default_factory=clock.utc_now)
+    latency_s: float | None = None
 
     @property
     def sends(self) -> bool:
         """Whether messages may go out over it now."""
-        return (
-            self.session is not None
-            and self.mode is not BindMode.RECEIVER
-            and not self.doubtful
-            and not self.lent
-        )
+        return self.up and not self.doubtful and not self.lent and not self.retiring
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a session that messages go out over."""
+        return self.session is not None and self.mode is not BindMode.RECEIVER
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on the wire and no outcome of it unsettled."""
+        on_wire = self.session.connection.outstanding if self.session else 0
+        return not (on_wire or self.answers or self.returning or self.lent or self.partial)
+
+    def next_at(self, now: float) -> float:
+        """When its pace, and its carrier's, lets something go out; `now` when they do."""
+        return max(self.pace.next_at(now), self.bucket.next_at(now))
+
+    def pay(self, n: int, now: float) -> None:
+        """So many PDUs go out; less than nothing: they did not, after all."""
+        if n:
+            self.pace.sent(n, now)
+            self.bucket.sent(n)
+
+    def enter(self, state: BindState, metrics: Metrics) -> None:
+        """Stands elsewhere from now on."""
+        if state is not self.state:
+            self.since = clock.utc_now()
+        self.state = state
+        metrics.bind_state(self.plan.name, self.name, state)
 
     def unknown(self, tokens: Iterable[Token]) -> None:
         """No answer will come for these (R-8.2)."""
-        self.answers += [Answer(token, self.carrier_id, None, None) for token in tokens]
+        carrier_id = self.plan.id
+        self.answers += [Answer(token, carrier_id, None, None) for token in tokens]
 
     def give_up(self, partial: Partial | None) -> None:
         """The session is gone on which the rest of a message should have followed."""
@@ -109,48 +150,58 @@ class Bind:
 async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random) -> None:
     """Keeps a bind bound until cancelled."""
     failures = refusals = 0
-    timers = bind.carrier.timers
     while True:
-        bind.state = BindState.CONNECTING
-        metrics.bind_state(bind.carrier.name, bind.name, bind.state)
+        bind.enter(BindState.CONNECTING, metrics)
+        carrier, timers = bind.plan.carrier, bind.plan.carrier.timers
         began = trio.current_time()
-        refused = peer_unbound = False
+        status: int | None = None
+        peer_unbound = False
         try:
             peer_unbound = await _live(bind, owner, metrics)
             reason = bind.last_error or "closed"
         except smpp_session.BindFailed as error:
-            reason, refused = str(error), error.refused
+            reason, status = str(error), error.status
         except (transport.ConnectFailed, smpp_session.SessionClosed) as error:
             reason = str(error)
         bind.last_error = reason
-        bound_long = trio.current_time() - began > timers.reconnect_max_s
-        if refused:
-            refusals += 1
-            failures = 0
-            delay = min(timers.refused_min_s * 2.0 ** (refusals - 1), timers.refused_max_s)
+        alert = False
+        if status is not None:
+            refusals, failures = refusals + 1, 0
+            refusal = after_refusal(
+                status,
+                refusals,
+                first_s=timers.refused_min_s,
+                longest_s=timers.refused_max_s,
+                chance=chance.random(),
+            )
+            delay, alert = refusal.delay_s, refusal.alert
         else:
-            refusals = 0
-            failures = 1 if bound_long else failures + 1
+            bound_long = trio.current_time() - began > timers.reconnect_max_s
+            refusals, failures = 0, 1 if bound_long else failures + 1
             delay = min(timers.reconnect_min_s * 2.0 ** (failures - 1), timers.reconnect_max_s)
             if peer_unbound:
                 delay = max(delay, timers.after_unbind_s)
-        # Jitter: many binds that fell together must not come back together.
-        delay *= 0.75 + chance.random() / 2
-        bind.state = BindState.REFUSED if refused else BindState.WAITING
-        metrics.bind_state(bind.carrier.name, bind.name, bind.state)
-        log.warning(
-            "bind.refused" if refused else "bind.down",
-            carrier=bind.carrier.name,
-            bind=bind.name,
-            reason=reason,
-            again_in_s=round(delay, 1),
-        )
-        await trio.sleep(delay)
+            # Jitter: many binds that fell together must not come back together.
+            delay *= 0.75 + chance.random() / 2
+        bind.enter(BindState.WAITING if status is None else BindState.REFUSED, metrics)
+        if alert:
+            metrics.alert(carrier.name, "bind refused")
+        if not bind.again.is_set():
+            log.warning(
+                "bind.down" if status is None else "bind.refused",
+                carrier=carrier.name,
+                bind=bind.name,
+                reason=reason,
+                again_in_s=round(delay, 1),
+            )
+        with trio.move_on_after(delay):
+            await bind.again.wait()
+        bind.again = trio.Event()
 
 
 async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
     """One session from connect to close; True when the peer unbound."""
-    carrier, timers = bind.carrier, bind.carrier.timers
+    carrier, timers = bind.plan.carrier, bind.plan.carrier.timers
     stream = await transport.connect(carrier.host, carrier.port, timeout_s=timers.connect_timeout_s)
     pdu = BindPdu(
         mode=MODES[bind.mode],
@@ -172,13 +223,14 @@ async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
     async with smpp_session.open_session(stream, bind=pdu, timing=timing) as session:
         bind.session_id = await owner.session_opened(bind)
         bind.session = session
-        bind.state = BindState.BOUND
+        bind.enter(BindState.BOUND, metrics)
         bind.last_error = None
         bind.free = carrier.window
         bind.returning = 0
         bind.generation += 1
-        bind.doubtful = False
-        metrics.bind_state(carrier.name, bind.name, bind.state)
+        bind.doubtful = bind.retiring = False
+        bind.watch = BindWatch()
+        bind.tlvs = session.peer.version >= VERSION_34  # older ones take none (§4.1.2)
         log.info("bind.up", carrier=carrier.name, bind=bind.name, peer=session.peer.system_id)
         owner.something_to_do()
         try:
@@ -210,14 +262,19 @@ async def _take(
     for event in batch:
         match event:
             case events.SubmitResponses(items, late):
-                carrier_id = bind.carrier_id
+                carrier_id = bind.plan.id
                 bind.returning += len(items) - len(late)
                 answers = [
                     Answer(token, carrier_id, status, smsc_id)
                     for token, status, smsc_id, _ in items
                 ]
                 bind.answers += _landed_before(answers, late) if late else answers
-                metrics.submit_latency(bind.carrier.name, items)
+                bind.latency_s = items[-1][3]
+                metrics.submit_latency(bind.plan.name, items)
+                step = _learn(bind, items, owner)
+                if step is BindStep.REBIND:
+                    log.warning("bind.rebinds", bind=bind.name, reason="the SMSC asks for it")
+                    await session.unbind()
             case events.Deliveries(items):
                 await _deliver(bind, session, items, owner)
             case events.SubmitTimeouts(tokens):
@@ -241,6 +298,37 @@ async def _take(
     return peer_unbound
 
 
+def _learn(bind: Bind, items: Sequence[events.Answered], owner: Owner) -> BindStep | None:
+    """What answers say about pace and bind (R-5.4, R-5.7); the step that is to be taken."""
+    now = trio.current_time()
+    refused = [item[1] for item in items if item[1]]
+    accepted = len(items) - len(refused)
+    if accepted:
+        bind.pace.accepted(accepted, now)
+        bind.watch.accepted()
+    step: BindStep | None = None
+    for number in refused:
+        row = bind.plan.policies.info(number)
+        match row.policy:
+            case Policy.THROTTLE:
+                bind.pace.throttled(1, now)
+            case Policy.QUEUE_FULL:
+                bind.pace.queue_full(1, now)
+            case _:
+                bind.pace.accepted(1, now)
+        match bind.watch.note(row.policy):
+            case BindStep.PAUSE:
+                owner.refused_often(bind, row.name)
+            case BindStep.NO_TLVS:
+                bind.tlvs = False
+                log.warning("bind.no_tlvs", bind=bind.name, reason=row.name)
+            case BindStep.REBIND:
+                step = BindStep.REBIND
+            case None:
+                pass
+    return step
+
+
 def _landed_before(answers: list[Answer], late: Sequence[Token]) -> list[Answer]:
     """Late answers to segments that have been settled as unknown: no turn waits for them."""
     known = set(late)
@@ -260,35 +348,15 @@ async def _deliver(
         if read is None:
             messages.append(item)
         else:
-            received = Received(bind.carrier_id, item.source, read)
+            received = Received(bind.plan.id, item.source, read)
             bind.receipts.append((received, session, (item.command, item.sequence)))
     if messages:
         await owner.arrived(
             Arrived(
-                carrier_id=bind.carrier_id,
-                alphabet=bind.carrier.alphabet.value,
+                carrier_id=bind.plan.id,
+                alphabet=bind.plan.carrier.alphabet.value,
                 session=session,
                 session_id=bind.session_id,
                 messages=messages,
             )
         )
-
-
-def make(carriers: Sequence[Carrier], carrier_id: Callable[[str], int]) -> list[Bind]:
-    """The binds that the configuration asks for."""
-    binds: list[Bind] = []
-    for carrier in carriers:
-        number = 0
-        for kind in carrier.binds:
-            for _ in range(kind.count):
-                number += 1
-                binds.append(
-                    Bind(
-                        number=len(binds),
-                        name=f"{carrier.name}-{number}",
-                        carrier=carrier,
-                        carrier_id=carrier_id(carrier.name),
-                        mode=kind.mode,
-                    )
-                )
-    return binds

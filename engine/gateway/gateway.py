@@ -14,8 +14,9 @@ What happens at each failure:
   the binds are dropped. Whose the epoch is by now, the next transaction tells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import trio
 
@@ -23,12 +24,14 @@ from config.settings import BindMode
 from engine import clock, log
 from engine.arrived import Arrived
 from engine.domain.errors import Unreachable
+from engine.domain.policy import BIND_STREAK, CampaignWatch
 from engine.gateway import turn
 from engine.gateway.binds import Bind
+from engine.gateway.plans import Network
 from engine.gateway.turn import Answer, Done, Partial, Received, Slots, Work
 from engine.lease import Lease
 from engine.metrics import Metrics
-from engine.store import nodes
+from engine.store import control, dispatching, nodes
 from engine.store.db import CommitUnknown, Database, Tx
 from smpp.session import Session, SessionClosed
 from smpp.status import OK, TEMPORARY
@@ -44,17 +47,25 @@ AWAY_S = 0.5
 
 
 @dataclass(slots=True)
+class _Taken:
+    """What a turn took from a bind: `free` slots of the session `generation`, of which its pace
+    let the turn have `paced`, and answers."""
+
+    bind: Bind
+    generation: int
+    free: int
+    paced: int
+    answers: list[Answer]
+
+
+@dataclass(slots=True)
 class _Collected:
     """What a turn took from the binds, to be put back if it fails."""
 
     work: Work
-    taken: list[tuple[Bind, int, int, list[Answer]]]
+    taken: dict[int, _Taken]
+    leftover: list[Answer]
     receipts: list[tuple[Received, Session, tuple[int, int]]]
-
-    @property
-    def generations(self) -> dict[int, int]:
-        """By bind, the session that it had then."""
-        return {bind.number: generation for bind, generation, _, _ in self.taken}
 
 
 @dataclass(slots=True, eq=False)
@@ -66,9 +77,12 @@ class Gateway:
     node_id: int
     epoch: int
     lease: Lease
-    binds: list[Bind]
+    network: Network
     mo: trio.MemorySendChannel[Arrived]
     most_segments: int
+    binds: dict[int, Bind] = field(default_factory=dict)
+    paused: Mapping[int, str] = field(default_factory=dict)
+    """Carriers that nothing is launched to, and why."""
     draining: bool = False
     away: bool = False
     _number: int = 0
@@ -79,6 +93,12 @@ class Gateway:
     _open_turns: dict[int, int] = field(default_factory=dict)
     _settled_turns: list[int] = field(default_factory=list)
     _given_up: list[tuple[int, int]] = field(default_factory=list)
+    _leftover: list[Answer] = field(default_factory=list)
+    """Of binds that are no more."""
+    _watch: CampaignWatch = field(default_factory=CampaignWatch)
+    _pausing: dict[int, str] = field(default_factory=dict)
+    """Carriers that the engine pauses by itself and has not written down yet."""
+    _nursery: trio.Nursery | None = None
     _closed_sessions: list[tuple[int, str]] = field(default_factory=list)
 
     # ---- what binds want (engine.gateway.binds.Owner)
@@ -91,7 +111,7 @@ class Gateway:
                     nodes.open_session,
                     self.node_id,
                     self.epoch,
-                    bind.carrier_id,
+                    bind.plan.id,
                     bind.name,
                     sends=bind.mode is not BindMode.RECEIVER,
                 )
@@ -128,11 +148,71 @@ class Gateway:
         self._more = True
         self._wake.set()
 
+    def refused_often(self, bind: Bind, status: str) -> None:
+        """Many refusals in a row that mean a fault of the configuration: the carrier is paused.
+
+        All of it, since its binds share what is wrong; a person resumes it.
+        """
+        log.error("carrier.paused", carrier=bind.plan.name, bind=bind.name, reason=status)
+        self.metrics.alert(bind.plan.name, status)
+        reason = f"{BIND_STREAK} times {status} in a row on {bind.name}"
+        self.paused = {**self.paused, bind.plan.id: reason}
+        self._pausing[bind.plan.id] = reason
+        self._nursery_of_run().start_soon(self._pause, bind.plan.id, reason)
+
+    def pause(self, paused: Mapping[int, str]) -> None:
+        """These carriers are paused, and those that we are about to pause, and no others."""
+        paused = {**paused, **self._pausing}
+        if paused.keys() != self.paused.keys():
+            self._more = True
+            self._wake.set()
+        self.paused = paused
+
+    async def _pause(self, carrier_id: int, reason: str) -> None:
+        await self._write_down(control.pause_by_engine, carrier_id, reason)
+        del self._pausing[carrier_id]
+
+    async def _write_down(
+        self, fn: Callable[[Tx, int, str, datetime], None], number: int, reason: str
+    ) -> None:
+        """A decision of the engine's own, in the database as soon as that answers."""
+        while True:
+            try:
+                await self.db.transact(fn, number, reason, clock.utc_now())
+                return
+            except (Unreachable, CommitUnknown):
+                await trio.sleep(AWAY_S)
+
+    def _nursery_of_run(self) -> trio.Nursery:
+        assert self._nursery is not None, "nothing is answered before the turns run"
+        return self._nursery
+
+    # ---- binds that come and go
+
+    def add(self, bind: Bind) -> None:
+        """Turns serve one more bind."""
+        self.binds[bind.number] = bind
+
+    def remove(self, bind: Bind) -> None:
+        """A bind whose task has ended goes; what it had gathered is settled all the same."""
+        self.binds.pop(bind.number, None)
+        self._leftover += bind.answers
+        self._given_up += bind.given_up
+        bind.answers, bind.given_up = [], []
+        self._wake.set()
+
+    async def settled(self, bind: Bind) -> None:
+        """Waits until nothing of a bind is on the wire and no outcome unsettled."""
+        while not bind.idle:
+            self._wake.set()
+            await self._ended.wait()
+
     # ---- turns
 
     async def run(self) -> None:
         """Takes turns until cancelled."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             while True:
                 await self._something_to_do()
                 await self._slots.acquire()
@@ -148,9 +228,8 @@ class Gateway:
             self._open_turns
             or self._slots.value < TURNS_IN_FLIGHT
             or self._has_work()
-            or any(bind.partial for bind in self.binds)
+            or any(bind.partial for bind in self.binds.values())
         ):
-            self._ended = trio.Event()
             await self._ended.wait()
 
     async def _something_to_do(self) -> None:
@@ -158,63 +237,89 @@ class Gateway:
             self._wake = trio.Event()
             if self._has_work():
                 return
-            with trio.move_on_after(POLL_S) as timeout:
+            with trio.move_on_after(self._patience_s()) as timeout:
                 await self._wake.wait()
             if timeout.cancelled_caught:
                 self._more = True
 
     def _has_work(self) -> bool:
         return (
-            bool(self._given_up)
-            or any(bind.answers or bind.receipts or bind.given_up for bind in self.binds)
+            bool(self._given_up or self._leftover)
+            or any(bind.answers or bind.receipts or bind.given_up for bind in self.binds.values())
             or self._may_launch()
         )
 
     def _may_launch(self) -> bool:
-        return self._more and any(self._takes(bind) for bind in self.binds)
+        now = trio.current_time()
+        return self._more and any(
+            self._takes(bind) and bind.next_at(now) <= now for bind in self.binds.values()
+        )
+
+    def _patience_s(self) -> float:
+        """How long to wait for a word: until a pace lets something go out, if something is there."""
+        now = trio.current_time()
+        waits = [POLL_S]
+        if self._more:
+            waits += [bind.next_at(now) - now for bind in self.binds.values() if self._takes(bind)]
+        return min(waits)
 
     def _takes(self, bind: Bind) -> bool:
         """Whether something can go out over it: while draining only the rest of what has begun."""
-        return bind.sends and bind.free > 0 and (bind.partial is not None or not self.draining)
+        return (
+            bind.sends
+            and bind.free > 0
+            and (bind.partial is not None or not self.draining)
+            and bind.plan.id not in self.paused
+        )
 
     def _collect(self) -> _Collected | None:
         """Takes what the binds have gathered, and their slots, for one turn."""
-        answers: list[Answer] = []
+        now = trio.current_time()
+        leftover, self._leftover = self._leftover, []
+        answers = list(leftover)
         receipts: list[tuple[Received, Session, tuple[int, int]]] = []
-        slots: list[Slots] = []
-        taken: list[tuple[Bind, int, int, list[Answer]]] = []
         given_up, self._given_up = self._given_up, []
-        for bind in self.binds:
+        slots: list[Slots] = []
+        taken: dict[int, _Taken] = {}
+        allowed: dict[int, int] = {}
+        for bind in self._in_turn():
             free = bind.free + bind.returning
-            taken.append((bind, bind.generation, free, bind.answers))
+            paced = 0
             answers += bind.answers
             receipts += bind.receipts
             given_up += bind.given_up
-            bind.answers, bind.receipts, bind.given_up = [], [], []
-            bind.free = bind.returning = 0
-            bind.room.set()
-            if bind.sends:
-                carrier = bind.carrier
+            if bind.sends and bind.plan.id not in self.paused:
+                carrier_id = bind.plan.id
+                left = allowed.get(carrier_id)
+                if left is None:
+                    left = bind.pace.allow(now)
+                paced = min(free, left, bind.bucket.allow(now))
+                allowed[carrier_id] = left - paced
                 slots.append(
                     Slots(
                         bind.number,
-                        bind.carrier_id,
-                        carrier.window,
+                        bind.plan,
+                        bind.plan.carrier.window,
                         free,
-                        carrier.dest_ton,
-                        carrier.dest_npi,
+                        paced,
+                        bind.tlvs,
                         bind.partial,
                     )
                 )
-        launch = not self.draining and any(one.free > 0 for one in slots)
-        goes_on = any(one.free > 0 and one.partial is not None for one in slots)
+            taken[bind.number] = _Taken(bind, bind.generation, free, paced, bind.answers)
+            bind.answers, bind.receipts, bind.given_up = [], [], []
+            bind.free = bind.returning = 0
+            bind.room.set()
+        launch = not self.draining and any(one.room > 0 for one in slots)
+        goes_on = any(one.room > 0 and one.partial is not None for one in slots)
         if not (answers or receipts or given_up or ((launch or goes_on) and self._more)):
-            for bind, _, free, _ in taken:
-                bind.free = free
+            for one in taken.values():
+                one.bind.free = one.free
             return None
-        for one in slots:
-            if one.partial is not None:
-                bind = self.binds[one.bind]
+        for part in slots:
+            bind = self.binds[part.bind]
+            bind.pay(part.paced, now)
+            if part.partial is not None:
                 bind.partial, bind.lent = None, True
         self._number += 1
         self._more = False
@@ -228,10 +333,26 @@ class Gateway:
             slots=slots,
             settled_turns=settled,
             given_up=given_up,
+            network=self.network,
+            up=self.up(),
             most_segments=self.most_segments,
             launch=launch,
         )
-        return _Collected(work, taken, receipts)
+        return _Collected(work, taken, leftover, receipts)
+
+    def up(self) -> frozenset[str]:
+        """The carriers that messages can go out over, now or as soon as there is room."""
+        return frozenset(
+            bind.plan.name
+            for bind in self.binds.values()
+            if bind.up and not bind.retiring and bind.plan.id not in self.paused
+        )
+
+    def _in_turn(self) -> list[Bind]:
+        """All binds, each time another one first: what a pace leaves goes round."""
+        binds = list(self.binds.values())
+        first = self._number % len(binds) if binds else 0
+        return binds[first:] + binds[:first]
 
     async def _turn(self, collected: _Collected) -> None:
         began = trio.current_time()
@@ -252,6 +373,7 @@ class Gateway:
             self._slots.release()
             self._wake.set()
             self._ended.set()
+            self._ended = trio.Event()
 
     async def _commit(self, work: Work) -> Done | None:
         """Runs the turn; None when it is certain that nothing of it was written."""
@@ -296,12 +418,18 @@ class Gateway:
 
     async def _put_back(self, collected: _Collected) -> None:
         """Nothing was written: the answers wait for the next turn, the slots are free."""
-        for bind, generation, free, answers in collected.taken:
-            bind.answers = answers + bind.answers
-            if bind.generation == generation:
-                bind.free += free  # also those of the answers, which the next turn takes along
-        for one in collected.work.slots:
-            self._return(one, one.partial, collected)
+        now = trio.current_time()
+        for one in collected.taken.values():
+            bind = one.bind
+            bind.pay(-one.paced, now)
+            bind.answers = one.answers + bind.answers
+            if bind.generation == one.generation:
+                bind.free += one.free  # also those of the answers, which the next turn takes along
+            if bind.number not in self.binds:
+                self.remove(bind)
+        self._leftover += collected.leftover
+        for part in collected.work.slots:
+            self._return(part, part.partial, collected)
         self._given_up += collected.work.given_up
         self._settled_turns += collected.work.settled_turns
         self._more = True
@@ -310,16 +438,17 @@ class Gateway:
 
     def _book(self, collected: _Collected, done: Done) -> None:
         """Keeps the books of windows and of turns whose messages are on the wire."""
-        launched: dict[int, int] = {}
-        for one in done.slots:
-            launched[one.bind] = len(one.batch)
-        for bind, generation, free, answers in collected.taken:
-            for answer in answers:
-                self._landed(answer.token.turn)
-            if bind.generation == generation:
-                bind.free += free - launched.get(bind.number, 0)
-        for before, one in zip(collected.work.slots, done.slots, strict=True):
-            self._return(before, one.partial, collected)
+        now = trio.current_time()
+        launched = {part.bind: len(part.batch) for part in done.slots}
+        for answer in collected.work.answers:
+            self._landed(answer.token.turn)
+        for number, one in collected.taken.items():
+            bind, n = one.bind, launched.get(number, 0)
+            bind.pay(n - one.paced, now)
+            if bind.generation == one.generation:
+                bind.free += one.free - n
+        for before, after in zip(collected.work.slots, done.slots, strict=True):
+            self._return(before, after.partial, collected)
         self._given_up += done.given_up
         number = collected.work.number
         if done.launched:
@@ -327,20 +456,38 @@ class Gateway:
         elif done.recorded:
             self._settled_turns.append(number)
         # A slot that became free while a turn had the rest of a message is for that.
-        goes_on = any(bind.partial is not None and bind.free > 0 for bind in self.binds)
+        goes_on = any(bind.partial is not None and bind.free > 0 for bind in self.binds.values())
         self._more = self._more or done.more or goes_on
+        self._judge(done)
+
+    def _judge(self, done: Done) -> None:
+        """What the answers say about carriers and campaigns, beyond their messages (R-5.7)."""
+        for (carrier_id, status), _ in done.alerts.items():
+            plan = self.network.by_id(carrier_id)
+            if plan is not None:
+                self.metrics.alert(plan.name, status)
+        for campaign_id in done.taken:
+            self._watch.accepted(campaign_id)
+        for campaign_id, policy in done.refused:
+            if self._watch.note(campaign_id, policy):
+                reason = "the SMSC refused its sender many times in a row"
+                log.error("campaign.paused", campaign=campaign_id, reason=reason)
+                self._nursery_of_run().start_soon(
+                    self._write_down, dispatching.pause_by_engine, campaign_id, reason
+                )
 
     def _return(self, before: Slots, partial: Partial | None, collected: _Collected) -> None:
         """Gives back what is left of a message larger than the window, to the session that has it.
 
         A turn that neither was lent one nor began one knows nothing of what another one began.
         """
-        bind = self.binds[before.bind]
+        one = collected.taken[before.bind]
+        bind = one.bind
         if before.partial is not None:
             bind.lent = False
         if partial is None:
             return
-        if bind.generation == collected.generations[bind.number]:
+        if bind.generation == one.generation:
             bind.partial = partial
         else:
             bind.give_up(partial)
@@ -360,31 +507,27 @@ class Gateway:
         if not self.lease.holds(clock.boottime()):
             await self._drop_binds()
         replies = _by_session(collected.receipts)
-        generations = collected.generations
-        for one in done.slots:
-            bind = self.binds[one.bind]
-            if not one.batch:
+        for part in done.slots:
+            one = collected.taken[part.bind]
+            bind = one.bind
+            if not part.batch:
                 continue
             session = bind.session
-            if session is None or bind.generation != generations[one.bind]:
+            if session is None or bind.generation != one.generation:
                 # It fell while the turn committed: these were marked and never left. Their
                 # outcome is settled as unknown, which is more careful than need be.
-                bind.unknown(token for token, _ in one.batch)
+                bind.unknown(token for token, _ in part.batch)
                 continue
             answers = [(*pair, OK) for pair in replies.pop(session, ())]
-            if not await self._send(session, one.batch, answers):
-                bind.unknown(token for token, _ in one.batch)
+            if not await self._send(session, part.batch, answers):
+                bind.unknown(token for token, _ in part.batch)
         for session, pairs in replies.items():
             await self._send(session, (), [(*pair, OK) for pair in pairs])
-        for carrier_id in done.rebind:
-            for bind in self.binds:
-                if bind.carrier_id == carrier_id and bind.session is not None:
-                    await bind.session.unbind()
 
     async def _drop_binds(self) -> None:
         """Nothing leaves any more: what this turn has launched may be another node's by now."""
         log.error("node.late", reason="the lease was not renewed in time; all binds are dropped")
-        for bind in self.binds:
+        for bind in self.binds.values():
             if bind.session is not None:
                 await bind.session.aclose()
 

@@ -23,16 +23,20 @@ from typing import NamedTuple
 
 from engine.domain import merge, outbound
 from engine.domain.message import MessageClass
-from engine.domain.outbound import Outcome, Unsendable
+from engine.domain.outbound import MOST_SEGMENTS, Outcome, Unsendable
+from engine.domain.policy import STANDARD, chance_of
+from engine.domain.policy import turn as turn_of
+from engine.domain.routing import NoWay, Way
+from engine.gateway.plans import Network, Plan
 from engine.store import launching, nodes, settling
 from engine.store.db import Tx
 from engine.store.launching import Candidate, Origin
 from engine.store.settling import Moves, Parked, Submission
 from smpp import receipt as receipts
 from smpp.codec import SubmitTemplate
-from smpp.pdu import Address
 from smpp.receipt import Receipt, ReceiptState
-from smpp.segments import Segment
+from smpp.segments import Profile, Segment
+from smpp.status import Policy
 
 # A receipt's states that end a segment badly, and the message's state that follows (wire.md).
 BAD_END = {
@@ -45,6 +49,10 @@ BAD_END = {
 }
 
 _message_id = itemgetter(0)
+
+# Routes of `due` that are none: what no turn has judged yet, what has no route at all.
+NOT_JUDGED = 0
+NO_ROUTE = -1
 
 # A number's last digits, which is all that carriers agree on (wire.md, Ids).
 TELLING_DIGITS = 8
@@ -81,16 +89,44 @@ class Received(NamedTuple):
 
 @dataclass(slots=True)
 class Slots:
-    """A bind's part in a turn: the free segments of its window, and what is put into them."""
+    """A bind's part in a turn: the free segments of its window, and what is put into them.
+
+    `window` is the most that it can ever have free; a larger message goes out bit by bit.
+    """
 
     bind: int
-    carrier_id: int
+    plan: Plan
     window: int
     free: int
-    dest_ton: int = 1
-    dest_npi: int = 1
+    paced: int
+    """PDUs that its pace lets go out now. The segments of one message go together all the same:
+    then this falls below nothing, and the pace makes up for it."""
+    tlvs: bool = True
     partial: "Partial | None" = None
     batch: list[tuple[Token, bytes]] = field(default_factory=list)
+
+    @property
+    def room(self) -> int:
+        """The segments that may be put in."""
+        return min(self.free, self.paced) if self.paced > 0 else 0
+
+    @property
+    def profile(self) -> Profile:
+        """How this bind wants a text."""
+        return self.plan.profile if self.tlvs else self.plan.without_tlvs
+
+    def fresh(self) -> "Slots":
+        """The same for another attempt of the turn."""
+        partial = self.partial
+        if partial is not None:
+            partial = Partial(
+                partial.message_id,
+                partial.attempt,
+                partial.template,
+                partial.mobile,
+                list(partial.rest),
+            )
+        return Slots(self.bind, self.plan, self.window, self.free, self.paced, self.tlvs, partial)
 
 
 @dataclass(slots=True)
@@ -117,6 +153,9 @@ class Work:
     settled_turns: Sequence[int]
     given_up: Sequence[tuple[int, int]]
     """Messages (id, attempt) larger than the window whose session fell before all had gone out."""
+    network: Network
+    up: frozenset[str]
+    """The carriers that can take messages, if not in this turn: what they are to take waits."""
     most_segments: int
     launch: bool
     """Whether new messages may go out; what has begun goes on in any case."""
@@ -136,21 +175,21 @@ class Done:
     outcomes: Counter[tuple[int, str]] = field(default_factory=Counter)
     receipts: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
-    rebind: set[int] = field(default_factory=set)
+    alerts: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Answers, by carrier and status, that a person should hear of (R-5.7)."""
+    taken: set[int] = field(default_factory=set)
+    """Campaigns of which the SMSC took something."""
+    refused: list[tuple[int, Policy]] = field(default_factory=list)
+    """Refusals of campaigns' messages, for `CampaignWatch`."""
 
 
 def run(tx: Tx, work: Work) -> Done:
     """The turn. Its result counts only once the transaction has committed."""
     now, parked = nodes.check_epoch(tx, work.node_id, work.epoch)
-    done = Done(
-        slots=[
-            Slots(s.bind, s.carrier_id, s.window, s.free, s.dest_ton, s.dest_npi, _copy(s.partial))
-            for s in work.slots
-        ]
-    )
+    done = Done(slots=[slots.fresh() for slots in work.slots])
     tally: Counter[tuple[int, str]] = Counter()
     if work.answers:
-        _settle(tx, work.answers, now, done, tally, parked=parked)
+        _settle(tx, work, now, done, tally, parked=parked)
     if work.received:
         _receive(tx, work.received, now, done, tally)
     if work.given_up:
@@ -175,14 +214,6 @@ def run(tx: Tx, work: Work) -> Done:
     return done
 
 
-def _copy(partial: Partial | None) -> Partial | None:
-    if partial is None:
-        return None
-    return Partial(
-        partial.message_id, partial.attempt, partial.template, partial.mobile, list(partial.rest)
-    )
-
-
 def _count(tally: Counter[tuple[int, str]], moves: Moves) -> None:
     for campaign_id, was, became, n in moves:
         if campaign_id is not None and was != became:
@@ -195,7 +226,7 @@ def _count(tally: Counter[tuple[int, str]], moves: Moves) -> None:
 
 def _settle(
     tx: Tx,
-    answers: Sequence[Answer],
+    work: Work,
     now: datetime,
     done: Done,
     tally: Counter[tuple[int, str]],
@@ -205,7 +236,7 @@ def _settle(
     """Carries out what the SMSC answered, in sets: nearly always one, segment 1 of attempt 1."""
     accepted: defaultdict[tuple[int, int, int], list[tuple[int, str | None]]] = defaultdict(list)
     others: list[Answer] = []
-    for answer in answers:
+    for answer in work.answers:
         token, carrier_id, command_status, smsc_id = answer
         if command_status == 0:
             message_id, segment, attempt, _ = token
@@ -218,9 +249,10 @@ def _settle(
             tx, ones, carrier_id=carrier_id, segment=segment, attempt=attempt, now=now
         )
         _count(tally, moves)
+        done.taken.update(move[0] for move in moves if move[0] is not None)
         done.outcomes[carrier_id, "ESME_ROK"] += len(ones)
     if others:
-        _settle_others(tx, others, now, done, tally)
+        _settle_others(tx, work.network, others, now, done, tally)
     if parked:
         for (carrier_id, _, _), ones in sorted(accepted.items()):
             early = settling.unpark(tx, carrier_id, [smsc_id for _, smsc_id in ones if smsc_id])
@@ -229,16 +261,29 @@ def _settle(
 
 
 def _settle_others(
-    tx: Tx, answers: Sequence[Answer], now: datetime, done: Done, tally: Counter[tuple[int, str]]
+    tx: Tx,
+    network: Network,
+    answers: Sequence[Answer],
+    now: datetime,
+    done: Done,
+    tally: Counter[tuple[int, str]],
 ) -> None:
     """Refusals and silence: by what is to become of the message, one update each."""
-    refused = settling.refusals(tx, sorted({answer.token.message_id for answer in answers}))
+    known = settling.refusals(tx, sorted({answer.token.message_id for answer in answers}))
+    policies = {plan.id: plan.policies for plan in network.plans.values()}
     groups: defaultdict[tuple[int, int, str, str | None, bool], list[int]] = defaultdict(list)
     due: dict[int, datetime] = {}
     for token, carrier_id, command_status, _ in answers:
-        verdict = outbound.verdict(command_status, refused.get(token.message_id, 0))
-        name = verdict.reason if command_status is not None else "no answer"
-        done.outcomes[carrier_id, name or ""] += 1
+        message_id = token.message_id
+        refused, campaign_id = known.get(message_id, (0, None))
+        verdict = policies.get(carrier_id, STANDARD).verdict(
+            command_status, refused=refused, chance=chance_of(message_id)
+        )
+        done.outcomes[carrier_id, verdict.label] += 1
+        if verdict.alert:
+            done.alerts[carrier_id, verdict.label] += 1
+        if campaign_id is not None and verdict.policy is not None:
+            done.refused.append((campaign_id, verdict.policy))
         wait_s: float | None = None
         match verdict.outcome:
             case Outcome.AGAIN:
@@ -249,11 +294,9 @@ def _settle_others(
                 state = verdict.state or "failed"
         if wait_s is not None:
             at = now + timedelta(seconds=wait_s)
-            due[token.message_id] = max(at, due.get(token.message_id, at))
-        if verdict.rebind:
-            done.rebind.add(carrier_id)
+            due[message_id] = max(at, due.get(message_id, at))
         key = (token.segment, token.attempt, str(state), verdict.reason, verdict.counts)
-        groups[key].append(token.message_id)
+        groups[key].append(message_id)
     for (segment, attempt, state, reason, counts), ids in groups.items():
         moves = settling.settle_otherwise(
             tx,
@@ -475,8 +518,21 @@ class _Chosen(NamedTuple):
     larger: bool
 
 
+class _Left(NamedTuple):
+    """A message that found no room. `short`: its carriers have some, but too little for it."""
+
+    id: int
+    route_id: int
+    short: bool
+
+
 class _Launch:
-    """The third part of a turn: fills the slots, marks what fills them, builds the octets."""
+    """The third part of a turn: fills the slots, marks what fills them, builds the octets.
+
+    Within a route messages keep their order: once one finds no room, all behind it on that route
+    wait (`blocked`). What others overtake is put into `due` under its route, where it is found again
+    as soon as that has room; so a route that is down or slow never stops another one.
+    """
 
     def __init__(
         self, tx: Tx, work: Work, now: datetime, done: Done, tally: Counter[tuple[int, str]]
@@ -487,19 +543,25 @@ class _Launch:
         self.done = done
         self.tally = tally
         self.slots = done.slots
-        self.turn_of_slots = 0
-        self.free = sum(slots.free for slots in self.slots)
-        # What a class leaves free for campaigns; whether something of it has been launched, and
-        # whether something of it found no room; whether a bind is held for that (`_hold`).
+        self.of_carrier: dict[str, list[Slots]] = {}
+        for slots in self.slots:
+            self.of_carrier.setdefault(slots.plan.name, []).append(slots)
+        self.turns = dict.fromkeys(self.of_carrier, 0)
+        """By carrier, the bind that is next."""
+        self.free = sum(slots.room for slots in self.slots)
+        # What a class leaves free for campaigns; whether something of it has been launched; the
+        # carriers of one that found too little room; whether a bind is held for that (`_hold`).
         self.kept = 0
-        self.begun = self.short = self.held = False
+        self.begun = self.held = self.lacks = False
+        self.short: tuple[str, ...] = ()
         self.ids: list[int] = []
         """The messages that it marked."""
         self.fed: dict[int, int] = {}
         """Where each feed goes on."""
         self.due: dict[int, list[int]] = {}
+        self.blocked: dict[str, bool] = {}
+        """Routes whose messages wait, by key; True: for lack of room for a long one."""
         self.texts: dict[str, merge.Template] = {}
-        self.templates: dict[tuple[str, int, int], SubmitTemplate] = {}
 
     def run(self) -> None:
         """Launches, class 0 first, and keeps a share for campaigns while they have something."""
@@ -509,7 +571,10 @@ class _Launch:
         if self.free <= 0:
             self.done.more = True
             return
-        self.due = launching.due_now(self.tx, self.now, self.free)
+        network = self.work.network
+        room = {slots.plan.name for slots in self.slots if slots.room > 0}
+        routes = [NOT_JUDGED, *(network.route_ids[key] for key in network.routing.open(room))]
+        self.due = launching.due_now(self.tx, self.now, self.free, routes)
         if not self.due:
             self._launch_feeds()
             return
@@ -534,11 +599,17 @@ class _Launch:
         """
         if not self.short or self.held:
             return
-        slots = max(self.slots, key=lambda slots: slots.free)
-        withheld = max(slots.free - freed, 0)
-        slots.free -= withheld
-        self.free -= withheld
+        could = [slots for name in self.short for slots in self.of_carrier[name]]
+        slots = max(could, key=lambda slots: slots.room)
+        self._use(slots, max(slots.room - freed, 0))
         self.held = True
+
+    def _use(self, slots: Slots, n: int) -> None:
+        """So many segments of a bind's are taken; less than nothing: given back."""
+        before = slots.room
+        slots.free -= n
+        slots.paced -= n
+        self.free += slots.room - before
 
     def _continue_partials(self) -> None:
         """Goes on with messages larger than a window: their bind takes nothing else meanwhile."""
@@ -546,7 +617,7 @@ class _Launch:
             partial = slots.partial
             if partial is None:
                 continue
-            parts = partial.rest[: slots.free]
+            parts = partial.rest[: slots.room]
             mask = sum(1 << (number - 1) for number, _ in parts)
             # Named in `flight` by each turn that has it, or a restart between two of its segments
             # would not know of it.
@@ -557,8 +628,7 @@ class _Launch:
             else:
                 partial.rest.clear()
             if partial.rest:
-                self.free -= slots.free
-                slots.free = 0
+                self._use(slots, slots.room)
             else:
                 slots.partial = None
 
@@ -573,13 +643,13 @@ class _Launch:
                 part.tlvs,
             )
             slots.batch.append((token, body))
-        slots.free -= len(parts)
-        self.free -= len(parts)
+        self._use(slots, len(parts))
         self.done.launched += len(parts)
 
     def _launch_due(self, message_class: MessageClass, kept: int = 0) -> None:
         self.kept = kept
-        self.begun = self.short = False
+        self.begun, self.short = False, ()
+        self.blocked.clear()
         waiting, limit = self.due.get(message_class, []), max(self.free - kept, 0)
         wanted, self.due[message_class] = waiting[:limit], waiting[limit:]
         if not wanted:
@@ -588,14 +658,20 @@ class _Launch:
         groups: defaultdict[Origin, list[Candidate]] = defaultdict(list)
         for candidate, origin in launching.due_candidates(self.tx, wanted, self.now):
             groups[origin].append(candidate)
+        on_routes: dict[int, int] = {}
         for origin, candidates in groups.items():
             left = self._launch(origin, candidates)
-            launching.drop_due(self.tx, {candidate.id for candidate in candidates} - set(left))
-            self.due[message_class] += left
+            on_routes.update((one.id, one.route_id) for one in left)
+            gone = {candidate.id for candidate in candidates} - on_routes.keys()
+            launching.drop_due(self.tx, gone)
+            self.due[message_class] += [one.id for one in left]
+        launching.wait_on_routes(self.tx, on_routes)
 
     def _launch_feeds(self) -> None:
         passed: list[int] = []
         self.kept = 0
+        self.blocked.clear()
+        routed = len(self.work.network.routing.keys) > 1
         while self.free > 0:
             feed = launching.next_feed(self.tx, passed)
             if feed is None:
@@ -604,52 +680,86 @@ class _Launch:
             candidates = launching.feed_candidates(self.tx, feed, self.free)
             full = len(candidates) == self.free
             left = self._launch(feed.origin, candidates)
-            if left:
-                next_id = left[0]
+            # Who was overtaken, or waits for a route that is not everybody's, steps aside.
+            ids = {one.id for one in left}
+            last = max((one.id for one in candidates if one.id not in ids), default=0)
+            stay = [one for one in left if one.id > last]
+            if routed and stay and self.free > 0 and not any(one.short for one in stay):
+                stay = []
+            kept_back = {one.id for one in stay}
+            launching.put_on_routes(
+                self.tx,
+                [(one.id, self.now, one.route_id) for one in left if one.id not in kept_back],
+            )
+            if stay:
+                next_id = stay[0].id
             elif full:
                 next_id = candidates[-1].id + 1
             else:
                 next_id = feed.last_id + 1
             # One whose next message found no room stays the one that has waited longest.
-            if not left or left[0] != candidates[0].id:
+            if not stay or next_id != candidates[0].id:
                 self.fed[feed.id] = next_id
-            if left or next_id <= feed.last_id:
+            if stay or next_id <= feed.last_id:
                 self.done.more = True
-            if left:
+            if stay:
                 return
 
-    def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[int]:
-        """Launches messages of one origin in order; answers the ids that found no room."""
+    def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[_Left]:
+        """Launches messages of one origin in order; answers those that found no room."""
         out = launching.opted_out(
             self.tx, origin.application_id, origin.list_id, [c.mobile for c in candidates]
         )
+        begun = [candidate.id for candidate in candidates if candidate.accepted]
+        carried = launching.carriers_of(self.tx, begun) if begun else {}
+        network, up = self.work.network, self.work.up
+        table = network.routing.table(origin.sender, origin.application)
+        find, blocked = table.find, self.blocked
         skipped: list[int] = []
         unsendable: defaultdict[str, list[int]] = defaultdict(list)
         chosen: list[_Chosen] = []
-        left: list[int] = []
+        left: list[_Left] = []
         for candidate in candidates:
             if candidate.mobile in out:
                 skipped.append(candidate.id)
                 continue
-            if left:
-                left.append(candidate.id)
+            route = find(candidate.mobile)
+            if route is None:
+                left.append(_Left(candidate.id, NO_ROUTE, False))
                 continue
-            try:
-                parts = self._compose(origin, candidate)
-            except Unsendable as error:
-                unsendable[str(error)].append(candidate.id)
-                continue
-            one = self._choose(origin, candidate, parts)
-            if one is None:
-                left.append(candidate.id)
-            else:
-                chosen.append(one)
+            key = route.key
+            if key not in blocked:
+                way = route.way(up, candidate.id, turn_of(candidate.refused))
+                if candidate.id in carried:
+                    way = self._same_way(carried[candidate.id], way)
+                if isinstance(way, Way):
+                    try:
+                        one = self._choose(origin, candidate, way)
+                    except Unsendable as error:
+                        unsendable[str(error)].append(candidate.id)
+                        continue
+                    if one is not None:
+                        chosen.append(one)
+                        continue
+                    blocked[key] = self.lacks
+                else:
+                    blocked[key] = False
+            left.append(_Left(candidate.id, network.route_ids[key], blocked[key]))
         self._end(skipped, "skipped", "opted out")
         for reason, ids in unsendable.items():
             self._end(ids, "failed", reason)
         if chosen:
             self._mark(origin, chosen)
         return left
+
+    def _same_way(self, carrier_id: int, way: Way | NoWay) -> Way | NoWay:
+        """The rest of a message goes over the carrier that took a part of it, if there is one."""
+        plan = self.work.network.by_id(carrier_id)
+        if plan is None:
+            return way
+        if plan.name in self.work.up:
+            return Way((plan.name,), 1)
+        return NoWay(f"carrier {plan.name} is down", routed=True)
 
     def _end(self, ids: list[int], state: str, reason: str) -> None:
         if not ids:
@@ -660,43 +770,75 @@ class _Launch:
                 self.tally[campaign_id, was] -= 1
                 self.tally[campaign_id, state] += 1
 
-    def _compose(self, origin: Origin, candidate: Candidate) -> list[Segment]:
-        text = candidate.text if candidate.text is not None else origin.text
-        assert text is not None, f"message {candidate.id} has no text"
-        if candidate.text is None:
-            template = self.texts.get(text)
-            if template is None:
-                template = self.texts[text] = merge.compile_text(text)
-            text = template.merge(candidate.params or ())
-        return outbound.compose(candidate.id, text, origin.encoding, self.work.most_segments)
+    def _text(self, origin: Origin, candidate: Candidate) -> str:
+        if candidate.text is not None:
+            return candidate.text
+        assert origin.text is not None, f"message {candidate.id} has no text"
+        template = self.texts.get(origin.text)
+        if template is None:
+            template = self.texts[origin.text] = merge.compile_text(origin.text)
+        return template.merge(candidate.params or ())
 
-    def _choose(self, origin: Origin, candidate: Candidate, parts: list[Segment]) -> _Chosen | None:
-        """Finds the bind for a message: all its segments go over one (R-5.5)."""
-        total = len(parts)
-        if total == 1:
-            todo = [(1, parts[0])]
-        else:
-            over = candidate.accepted | candidate.failed
-            todo = [(i, part) for i, part in enumerate(parts, 1) if not over & (1 << (i - 1))]
-        need = len(todo)
+    def _choose(self, origin: Origin, candidate: Candidate, way: Way) -> _Chosen | None:
+        """Finds the bind for a message: all its segments go over one (R-5.5).
+
+        The carriers of the tier that is in force are tried in their order. Raises Unsendable when
+        none of them can carry the text.
+        """
+        text = self._text(origin, candidate)
+        profile: Profile | None = None
+        todo: list[tuple[int, Segment]] = []
+        total = need = 0
+        refusal: Unsendable | None = None
         # The first message of a class takes what room there is: it may have waited for it for long.
-        room = self.free
+        most = MOST_SEGMENTS
         if self.kept and (self.begun or outbound.is_campaigns(self.work.number)):
-            room -= self.kept
-        count = len(self.slots)
-        for _ in range(count):
-            slots = self.slots[self.turn_of_slots]
-            self.turn_of_slots = (self.turn_of_slots + 1) % count
-            if slots.free >= need:
-                if room < need:
-                    return None
-                return self._take(candidate, origin, slots, todo, total, need)
-        # Larger than any window: it starts alone, on a bind with nothing on the wire.
-        if need > max((slots.window for slots in self.slots), default=0):
-            for slots in self.slots:
-                if slots.free == slots.window and not slots.batch and room >= slots.free:
-                    return self._take(candidate, origin, slots, todo, total, slots.free)
-        self.short = True
+            most = self.free - self.kept
+        short: list[str] = []
+        for name in way.carriers[: way.sharing]:
+            group = self.of_carrier.get(name, ())
+            count = len(group)
+            for _ in range(count):
+                at = self.turns[name]
+                slots = group[at]
+                self.turns[name] = at + 1 if at + 1 < count else 0
+                if slots.room <= 0:
+                    continue
+                if slots.profile is not profile:
+                    profile = slots.profile
+                    try:
+                        parts = outbound.compose(
+                            candidate.id, text, origin.encoding, self.work.most_segments, profile
+                        )
+                    except Unsendable as error:
+                        refusal, profile = error, None
+                        break
+                    total = len(parts)
+                    if total == 1:
+                        todo = [(1, parts[0])]
+                    else:
+                        over = candidate.accepted | candidate.failed
+                        todo = [
+                            (i, part) for i, part in enumerate(parts, 1) if not over >> (i - 1) & 1
+                        ]
+                    need = len(todo)
+                if slots.free >= need:
+                    if need > most:
+                        self.lacks = False
+                        return None
+                    return self._take(candidate, origin, slots, todo, total, need)
+            if profile is None:
+                continue
+            # Larger than any window: it starts alone, on a bind with nothing on the wire.
+            if need > max(slots.window for slots in group):
+                for slots in group:
+                    if slots.free == slots.window and not slots.batch and slots.free <= most:
+                        return self._take(candidate, origin, slots, todo, total, slots.free)
+            short.append(name)
+        if refusal is not None and not short:
+            raise refusal
+        self.lacks = bool(short)
+        self.short = tuple(short) or self.short
         return None
 
     def _take(
@@ -710,8 +852,7 @@ class _Launch:
     ) -> _Chosen:
         mask = 1 if total == 1 else sum(1 << (number - 1) for number, _ in todo[:now_])
         self.begun = True
-        slots.free -= now_
-        self.free -= now_
+        self._use(slots, now_)
         return _Chosen(candidate, origin, slots, todo, total, mask, now_ < len(todo))
 
     def _mark(self, origin: Origin, chosen: Sequence[_Chosen]) -> None:
@@ -733,12 +874,11 @@ class _Launch:
         number = self.work.number
         for candidate, _, slots, todo, _, mask, larger in chosen:
             if candidate.id not in marked:
-                slots.free += mask.bit_count()
-                self.free += mask.bit_count()
+                self._use(slots, -mask.bit_count())
                 continue
             self.ids.append(candidate.id)
             attempt = candidate.attempt + 1
-            template = self._template(origin, slots)
+            template = slots.plan.template(origin.sender, origin.sender_ton, origin.sender_npi)
             destination = candidate.mobile.removeprefix("+")
             batch = slots.batch
             rest: list[tuple[int, Segment]] = []
@@ -752,14 +892,4 @@ class _Launch:
             self.done.launched += mask.bit_count()
             if larger:
                 slots.partial = Partial(candidate.id, attempt, template, candidate.mobile, rest)
-                self.free -= slots.free
-                slots.free = 0
-
-    def _template(self, origin: Origin, slots: Slots) -> SubmitTemplate:
-        key = (origin.sender, slots.dest_ton, slots.dest_npi)
-        template = self.templates.get(key)
-        if template is None:
-            source = Address(origin.sender_ton, origin.sender_npi, origin.sender)
-            template = SubmitTemplate(source, slots.dest_ton, slots.dest_npi)
-            self.templates[key] = template
-        return template
+                self._use(slots, slots.room)

@@ -7,6 +7,7 @@ finds it held goes on to the next), so several nodes need no election.
 from collections.abc import Sequence
 from datetime import datetime
 
+from engine.store import audit
 from engine.store.db import Tx
 
 # Members become rows in chunks, at most AHEAD messages before the turns need them: the first
@@ -70,6 +71,24 @@ def enter(tx: Tx, campaign_id: int, state: str, expected: Sequence[str], now: da
             {"state": state, "now": now, "id": campaign_id, "expected": list(expected)},
         ).rowcount
         == 1
+    )
+
+
+def pause_by_engine(tx: Tx, campaign_id: int, reason: str, now: datetime) -> None:
+    """Pauses a campaign whose sender the SMSC refuses (R-5.7), with its line in the log."""
+    row = tx.execute(
+        "SELECT application_id FROM campaign WHERE id = %s FOR NO KEY UPDATE", (campaign_id,)
+    ).fetchone()
+    if row is None or not enter(tx, campaign_id, "paused", ("running", "waiting"), now):
+        return
+    tx.execute("UPDATE campaign SET pause_reason = %s WHERE id = %s", (reason, campaign_id))
+    audit.record(
+        tx,
+        application_id=row[0],
+        by="engine",
+        action="campaign.pause",
+        object=str(campaign_id),
+        after={"reason": reason},
     )
 
 

@@ -17,6 +17,7 @@ class Origin(NamedTuple):
     """What the messages of one campaign (or one application's single ones) have in common."""
 
     application_id: int
+    application: str
     campaign_id: int | None
     list_id: int | None
     text: str | None
@@ -45,6 +46,7 @@ class Candidate(NamedTuple):
     attempt: int
     accepted: int
     failed: int
+    refused: int
 
 
 def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
@@ -56,10 +58,11 @@ def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
         # feed has some ten rows per running campaign; campaign and sender by their primary and
         # unique keys
         """
-        SELECT f.id, f.next_id, f.last_id, f.application_id, f.campaign_id, c.list_id, c.text,
-               c.encoding, c.sender, coalesce(s.ton, 0), coalesce(s.npi, 0)
+        SELECT f.id, f.next_id, f.last_id, f.application_id, a.name, f.campaign_id, c.list_id,
+               c.text, c.encoding, c.sender, coalesce(s.ton, 0), coalesce(s.npi, 0)
           FROM feed f
           JOIN campaign c ON c.id = f.campaign_id
+          JOIN application a ON a.id = f.application_id
           LEFT JOIN sender s ON s.application_id = f.application_id AND s.address = c.sender
          WHERE c.state IN ('running', 'finishing') AND f.id <> ALL (%s::bigint[])
          ORDER BY f.served_at, f.id
@@ -78,7 +81,7 @@ def feed_candidates(tx: Tx, feed: Feed, limit: int) -> list[Candidate]:
     rows = tx.execute(
         # message_YYYYMMDD_pkey, one partition by the range
         """
-        SELECT id, mobile, params, NULL, attempt, accepted, failed
+        SELECT id, mobile, params, NULL, attempt, accepted, failed, refused
           FROM message
          WHERE id BETWEEN %s AND %s AND campaign_id = %s AND state = 'queued'
          ORDER BY id
@@ -89,22 +92,29 @@ def feed_candidates(tx: Tx, feed: Feed, limit: int) -> list[Candidate]:
     return [Candidate._make(row) for row in rows]
 
 
-def due_now(tx: Tx, now: datetime, limit: int) -> dict[int, list[int]]:
-    """The messages whose time has come, by class, at most `limit` of each; not locked yet.
+def due_now(tx: Tx, now: datetime, limit: int, routes: Sequence[int]) -> dict[int, list[int]]:
+    """The messages whose time has come on these routes, by class; not locked yet.
 
-    One look for all classes, since nearly always there is nothing.
+    At most `limit` of each class, the longest due first. One look for all classes, since nearly
+    always there is nothing; a route without room is not looked at, whatever waits on it.
     """
-    one_class = """
-        (SELECT class, message_id FROM due
-          WHERE class = {} AND due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s)
-        """
     found: dict[int, list[int]] = {}
     rows = tx.execute(
-        "UNION ALL".join(one_class.format(each) for each in (0, 1, 2)),  # due_next
-        {"now": now, "limit": limit},
+        # due_next: a probe for each class and route
+        """
+        SELECT c, d.message_id
+          FROM generate_series(0, 2) AS c, unnest(%s::smallint[]) AS r,
+               LATERAL (SELECT message_id, due_at FROM due
+                         WHERE class = c AND route_id = r AND due_at <= %s
+                         ORDER BY due_at LIMIT %s) AS d
+         ORDER BY d.due_at
+        """,
+        (ints(routes), now, limit),
     )
     for message_class, message_id in rows:
-        found.setdefault(message_class, []).append(message_id)
+        ids = found.setdefault(message_class, [])
+        if len(ids) < limit:
+            ids.append(message_id)
     return found
 
 
@@ -131,11 +141,12 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
     rows = tx.execute(
         # message_YYYYMMDD_pkey; campaign_pkey; sender_application_id_address_key
         """
-        SELECT m.id, m.mobile, m.params, m.text, m.attempt, m.accepted, m.failed,
-               m.application_id, m.campaign_id, c.list_id, coalesce(m.text, c.text),
+        SELECT m.id, m.mobile, m.params, m.text, m.attempt, m.accepted, m.failed, m.refused,
+               m.application_id, a.name, m.campaign_id, c.list_id, coalesce(m.text, c.text),
                coalesce(m.encoding, c.encoding, 'auto'), m.sender, coalesce(s.ton, 0),
                coalesce(s.npi, 0), m.state::text, m.launched
           FROM message m
+          JOIN application a ON a.id = m.application_id
           LEFT JOIN campaign c ON c.id = m.campaign_id
           LEFT JOIN sender s ON s.application_id = m.application_id AND s.address = m.sender
          WHERE m.id = ANY (%s::bigint[])
@@ -149,7 +160,7 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
     holding = held.holding(tx) if any(row[15] == "uncertain" for row in rows) else frozenset()
     gone = set(ids)
     for row in rows:
-        state, launched = row[15], row[16]
+        state, launched = row[17], row[18]
         if state not in ("queued", "uncertain"):
             continue
         if state == "uncertain" and row[7] in holding:
@@ -159,7 +170,7 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
         if launched:
             busy.append(row[0])
         else:
-            ready.append((Candidate._make(row[:7]), Origin._make(row[7:15])))
+            ready.append((Candidate._make(row[:8]), Origin._make(row[8:17])))
     drop_due(tx, gone)
     if hold:
         held.hold(tx, hold, now)
@@ -179,27 +190,67 @@ def drop_due(tx: Tx, ids: Iterable[int]) -> None:
 
 
 def put_due(tx: Tx, entries: Sequence[tuple[int, datetime]]) -> None:
-    """Makes messages due at a time, or later where another segment of it has to wait longer."""
+    """Makes messages due at a time, or later where another segment of it has to wait longer.
+
+    On which route, the turn finds that launches them.
+    """
+    put_on_routes(tx, [(message_id, at, 0) for message_id, at in entries])
+
+
+def put_on_routes(tx: Tx, entries: Sequence[tuple[int, datetime, int]]) -> None:
+    """Makes messages (id, due at, route) due; see `put_due`."""
     if not entries:
         return
     tx.execute(
         # message_YYYYMMDD_pkey, due_pkey
         """
-        INSERT INTO due (message_id, class, campaign_id, due_at)
-        SELECT m.id, m.class, m.campaign_id, e.due_at
-          FROM unnest(%s::bigint[], %s::timestamptz[]) AS e (id, due_at)
+        INSERT INTO due (message_id, class, campaign_id, due_at, route_id)
+        SELECT m.id, m.class, m.campaign_id, e.due_at, e.route_id
+          FROM unnest(%s::bigint[], %s::timestamptz[], %s::smallint[]) AS e (id, due_at, route_id)
           JOIN message m ON m.id = e.id
          WHERE m.id = ANY (%s::bigint[])
          ORDER BY m.id
-            ON CONFLICT (message_id)
-            DO UPDATE SET due_at = greatest(due.due_at, excluded.due_at)
+            ON CONFLICT (message_id) DO UPDATE
+           SET due_at = greatest(due.due_at, excluded.due_at), route_id = excluded.route_id
         """,
         (
             ints(entry[0] for entry in entries),
             [entry[1] for entry in entries],
+            ints(entry[2] for entry in entries),
             ints(entry[0] for entry in entries),
         ),
     )
+
+
+def wait_on_routes(tx: Tx, waiting: Mapping[int, int]) -> None:
+    """Says on which route each message in `due` waits, so that it comes when that has room."""
+    if waiting:
+        tx.execute(
+            # due_pkey
+            """
+            UPDATE due SET route_id = w.route_id
+              FROM unnest(%s::bigint[], %s::smallint[]) AS w (id, route_id)
+             WHERE due.message_id = w.id AND due.message_id = ANY (%s::bigint[])
+               AND due.route_id <> w.route_id
+            """,
+            (ints(waiting.keys()), ints(waiting.values()), ints(waiting.keys())),
+        )
+
+
+def carriers_of(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
+    """Which carrier took a part of each of these messages: the rest must go over it, too (R-5.5)."""
+    array = ints(ids)
+    if array == "{}":
+        return {}
+    rows = tx.execute(
+        # submission_YYYYMMDD_pkey
+        """
+        SELECT message_id, carrier_id FROM submission
+         WHERE message_id = ANY (%s::bigint[]) ORDER BY attempt
+        """,
+        (array,),
+    )
+    return dict(rows.fetchall())
 
 
 def opted_out(tx: Tx, application_id: int, list_id: int | None, mobiles: Iterable[str]) -> set[str]:

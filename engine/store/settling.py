@@ -127,13 +127,14 @@ def settle_otherwise(
     ).fetchall()
 
 
-def refusals(tx: Tx, ids: Sequence[int]) -> dict[int, int]:
-    """How often each of these messages was refused so far in a way that counts."""
+def refusals(tx: Tx, ids: Sequence[int]) -> dict[int, tuple[int, int | None]]:
+    """How often each of these messages was refused so far in a way that counts, and its campaign."""
     rows = tx.execute(
-        "SELECT id, refused FROM message WHERE id = ANY (%s::bigint[])",  # message_YYYYMMDD_pkey
+        # message_YYYYMMDD_pkey
+        "SELECT id, refused, campaign_id FROM message WHERE id = ANY (%s::bigint[])",
         (ints(ids),),
     )
-    return dict(rows.fetchall())
+    return {message_id: (refused, campaign_id) for message_id, refused, campaign_id in rows}
 
 
 class Submission(NamedTuple):

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
+from tests.engine.conftest import QUICK, Stage
 
 from config.settings import BindMode, Binds
 from engine import clock, nodes
 from engine.lease import Lease
 from engine.store import nodes as store_nodes
-from tests.engine.conftest import QUICK, Stage
 
 T = datetime(2026, 12, 1, 9, 10, tzinfo=UTC)
 

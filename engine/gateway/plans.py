@@ -1,0 +1,87 @@
+"""What turns and binds must know of a carrier: its configuration, translated once.
+
+A `Plan` is the same value for all binds of a carrier until a reload brings another one. What a
+carrier teaches us (`Pace`) is not in it: that outlives sessions and reloads.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from config.settings import Carrier, Route
+from engine.domain import routing
+from engine.domain.policy import STANDARD, Policies
+from engine.domain.routing import Routing
+from smpp.pdu import Address
+from smpp.segments import PLAIN, Profile
+from smpp.traffic import SubmitTemplate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One carrier as it is configured."""
+
+    id: int
+    carrier: Carrier
+    profile: Profile = PLAIN
+    without_tlvs: Profile = PLAIN
+    policies: Policies = STANDARD
+    templates: dict[tuple[str, int, int], SubmitTemplate] = field(default_factory=dict)
+    """By sender, its TON and NPI: the part of a submit_sm that does not change."""
+
+    @property
+    def name(self) -> str:
+        return self.carrier.name
+
+    def template(self, sender: str, ton: int, npi: int) -> SubmitTemplate:
+        """What all messages of a sender have in common at this carrier."""
+        key = (sender, ton, npi)
+        template = self.templates.get(key)
+        if template is None:
+            carrier = self.carrier
+            source = Address(
+                ton if carrier.source_ton is None else carrier.source_ton,
+                npi if carrier.source_npi is None else carrier.source_npi,
+                sender,
+            )
+            template = self.templates[key] = SubmitTemplate(
+                source, carrier.dest_ton, carrier.dest_npi
+            )
+        return template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """All carriers and routes of a configuration, as turns use them."""
+
+    plans: Mapping[str, Plan]
+    routing: Routing
+    route_ids: Mapping[str, int]
+    """By what a route matches (`RoutePlan.key`), its number in the database."""
+
+    def by_id(self, carrier_id: int) -> Plan | None:
+        """The carrier of that number; None when it is no longer configured."""
+        for plan in self.plans.values():
+            if plan.id == carrier_id:
+                return plan
+        return None
+
+
+def plan_of(carrier: Carrier, carrier_id: int) -> Plan:
+    """A carrier's configuration as turns use it."""
+    return Plan(id=carrier_id, carrier=carrier)
+
+
+def routes_of(routes: Iterable[Route]) -> list[routing.Route]:
+    """The configured routes as values that decide."""
+    return [
+        routing.Route(
+            prefix=route.prefix,
+            sender=route.sender,
+            application=route.application,
+            shares=tuple(
+                routing.Share(carrier=share.name, weight=share.weight, tier=share.tier)
+                for share in route.carriers
+            ),
+        )
+        for route in routes
+    ]
