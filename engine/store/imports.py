@@ -7,6 +7,7 @@ staged rows, which the next import of anybody clears away after an hour.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -176,6 +177,19 @@ def keep_report(
         """,
         (application_id, by, email, Jsonb(report)),
     )
+
+
+def discard_reports(tx: Tx, before: datetime, rows: int) -> int:
+    """Forget reports from before a time, mailed or not; how many, at most `rows`."""
+    cursor = tx.execute(  # import_report_pkey, in the order of time
+        """
+        DELETE FROM import_report WHERE id IN (
+            SELECT id FROM (SELECT id, at FROM import_report ORDER BY id LIMIT %s) AS oldest
+            WHERE at < %s)
+        """,
+        (rows, before),
+    )
+    return cursor.rowcount
 
 
 def refresh_statistics(tx: Tx) -> None:

@@ -1,0 +1,61 @@
+"""What time does: texts and numbers are scrubbed, what was deleted is removed (R-9.3).
+
+The engine asks for it once an hour, piece after piece with a pause between, until there is no more:
+
+    while await db.transact(retention.tidy, clock.utc_now()):
+        await trio.sleep(pause)
+
+Members of lists, counts, consent and the blacklist are never touched.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from engine.domain.settings import RETENTION_TEXT
+from engine.store import imports, lists, scrubbing, settings
+from engine.store.db import Tx
+
+ROWS = 2_000
+"""Rows of a piece: some tens of milliseconds, so that turns hardly notice it."""
+
+REPORTS_KEPT = timedelta(days=30)
+"""Reports of imports name numbers; by then they have been mailed, or never will be."""
+
+
+def tidy(tx: Tx, now: datetime) -> bool:
+    """Do the next small piece of what is due; False when nothing was left to do."""
+    if lists.purge(tx, ROWS) or scrubbing.late_ones(tx, ROWS):
+        return True
+    if imports.discard_reports(tx, now - REPORTS_KEPT, ROWS):
+        return True
+    imports.discard_stale(tx)
+    return scrub(tx, now, ROWS)
+
+
+def scrub(tx: Tx, now: datetime, rows: int) -> bool:
+    """Scrub of `rows` messages and MO of one application what is older than it keeps it.
+
+    An id knows its day, so what is scrubbed is older by up to a day more than `retention.text`.
+    False when there was nothing to look at, or another node is at it.
+    """
+    kept = settings.everywhere(tx, RETENTION_TEXT)
+    for application_id, mark in scrubbing.marks(tx).items():
+        age = kept.get(application_id, RETENTION_TEXT.default)
+        if age is None:
+            continue
+        before = scrubbing.first_id(tx, now - age)
+        messages = application_id != scrubbing.UNOWNED  # none of them is nobody's
+        if mark.inbox_id >= before - 1 and not (messages and mark.message_id < before - 1):
+            continue
+        held = scrubbing.hold(tx, application_id)
+        if held is None:
+            continue
+        looked = 0
+        if messages and held.message_id < before - 1:
+            looked = scrubbing.messages(tx, application_id, held.message_id, before, rows)
+        if looked < rows and held.inbox_id < before - 1:
+            looked += scrubbing.inbox(tx, application_id, held.inbox_id, before, rows)
+        if looked:
+            return True
+    return False
