@@ -37,6 +37,7 @@ COMMANDS = {
     "prefix": ("admin_cli.prefixes", "Prefix maps: what local numbers become"),
     "template": ("admin_cli.templates", "Templates: texts that a campaign can start from"),
     "campaign": ("admin_cli.campaigns", "Campaigns: create, schedule, watch"),
+    "message": ("admin_cli.messages", "Single messages: send, show, resolve"),
     "inbox": ("admin_cli.inbox", "What subscribers wrote"),
     "report": ("admin_cli.reports", "What became of the messages"),
     "log": ("admin_cli.log", "Who did what, and when"),

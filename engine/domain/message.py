@@ -12,21 +12,33 @@ exactly one of them, so that reports balance.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from engine.domain import merge
 from engine.domain.errors import Refused
+from engine.domain.way_out import WayOut, hindrance, moment
+from smpp import segments
 from smpp.segments import Count
 
 __all__ = [
     "DEFINITIONS",
     "FINAL",
+    "Count",
     "MessageClass",
+    "MessageFacts",
     "MessageState",
+    "Resolution",
     "check_length",
     "cost_notice",
     "fold",
+    "measure",
+    "unfold",
+    "why",
 ]
 
 
@@ -123,6 +135,102 @@ def fold(
     if launched or taken:
         return MessageState.LAUNCHED
     return MessageState.QUEUED
+
+
+def unfold(
+    state: MessageState, *, total: int, launched: int, accepted: int, delivered: int, failed: int
+) -> tuple[MessageState, ...]:
+    """Give the state of each segment of a message from its masks, the reverse of `fold`.
+
+    >>> unfold(MessageState.UNCERTAIN, total=2, launched=0, accepted=0b01, delivered=0, failed=0)
+    (<MessageState.SENT: 'sent'>, <MessageState.UNCERTAIN: 'uncertain'>)
+    """
+    said = (
+        (delivered, MessageState.DELIVERED),
+        (failed, state if state in _FAILURES else MessageState.FAILED),
+        (accepted, MessageState.SENT),
+        (launched, MessageState.LAUNCHED),
+    )
+    # One of which nothing is said waits, is in doubt, or has ended with its message.
+    rest = state if state is MessageState.UNCERTAIN or state in FINAL else MessageState.QUEUED
+    return tuple(
+        next((word for mask, word in said if mask >> segment & 1), rest) for segment in range(total)
+    )
+
+
+class Resolution(StrEnum):
+    """How a person ends the doubt about an uncertain message (R-8.2)."""
+
+    RESEND = "resend"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFacts:
+    """What must be known of a message to say why it stands where it does.
+
+    `due_at` is when it is launched again, or held when that is the setting (`hold`); None while it
+    waits in its campaign. `held`: its 30 s have passed, and a person is to decide.
+    """
+
+    id: int
+    state: MessageState
+    campaign_id: int | None
+    reason: str | None
+    due_at: datetime | None
+    hold: bool
+    held: bool
+
+
+def why(message: MessageFacts, now: datetime, zone: ZoneInfo, way: WayOut) -> str:
+    """Say in one line what a message waits for, or why it ended as it did; times in `zone`."""
+    due_at = message.due_at
+    match message.state:
+        case MessageState.QUEUED if due_at is None and message.campaign_id is not None:
+            campaign = message.campaign_id
+            return f"it waits in campaign {campaign}; see `siaran campaign show {campaign}`"
+        case MessageState.QUEUED if due_at is not None and due_at > now:
+            reason = f" ({message.reason})" if message.reason else ""
+            line = f"it was refused{reason} and is tried again at {moment(due_at, zone)}"
+            return hindrance(way, zone) or line
+        case MessageState.QUEUED:
+            return hindrance(way, zone) or "it is next"
+        case MessageState.UNCERTAIN if due_at is not None and not message.held:
+            line = (
+                "the SMSC's answer never came, so it may have arrived; it is "
+                f"{'held' if message.hold else 'sent again'} from {moment(due_at, zone)} on, if no "
+                "answer and no receipt comes"
+            )
+            return line if message.hold else hindrance(way, zone) or line
+        case MessageState.UNCERTAIN:
+            return (
+                "it is held: the SMSC's answer never came, so it may have arrived; "
+                f"`siaran message resolve {message.id} resend` sends it again, "
+                f"`siaran message resolve {message.id} fail` ends it"
+            )
+        case state if state in FINAL and message.reason:
+            return f"it is {state}: {message.reason}"
+        case _:
+            sentence = DEFINITIONS[message.state].removesuffix(".")
+            return f"it is {message.state}: {sentence[0].lower()}{sentence[1:]}"
+
+
+def measure(text: str, limit: int) -> Count:
+    """Count the text of a single message, encoded as needed (R-2.1).
+
+    Raises Refused for an empty one, one of more than `limit` segments, what is no text, and one that
+    refers to params, which a single message has not.
+    """
+    if not text.strip():
+        raise Refused("the message is empty")
+    if params := merge.compile_text(text).params:
+        raise Refused(
+            f"the message refers to %%{params[0]}%%, and a single message has no params; write out "
+            "what it is to say"
+        )
+    count = segments.count(text)
+    check_length(count, limit)
+    return count
 
 
 def check_length(count: Count, limit: int) -> None:

@@ -15,29 +15,29 @@ __all__ = ["WayOut", "hindrance", "moment"]
 class WayOut:
     """What there is between the queue and the SMSCs.
 
-    `heard_at` is the last word of any engine, None when there never was one; `engine` whether the
-    lease of one is live; `bind` whether one of these has a bind that sends; `fell` why the last
-    session of that kind ended, None when none has.
+    `up_until` is the end of the last lease, None when there never was one; `engine` whether a lease
+    is live; `bind` whether an engine that has one has a bind that sends; `fell` why the last session
+    of that kind ended, None when none has.
     """
 
-    heard_at: datetime | None
+    up_until: datetime | None
     engine: bool
     bind: bool
     fell: str | None
 
 
-OPEN = WayOut(heard_at=None, engine=True, bind=True, fell=None)
+OPEN = WayOut(up_until=None, engine=True, bind=True, fell=None)
 """All is well."""
 
 
 def hindrance(way: WayOut, zone: ZoneInfo) -> str | None:
     """Say what keeps every message from leaving; None when nothing does."""
     if not way.engine:
-        if way.heard_at is None:
+        if way.up_until is None:
             return "no engine has ever been up; start one with `siaran run`"
         return (
-            f"no engine has been heard of since {moment(way.heard_at, zone)}: it is not running, or "
-            "can't write to the database (its log says so); start one with `siaran run`"
+            f"no engine is up since {moment(way.up_until, zone)}: none is running, or it can't write "
+            "to the database (its log says so); start one with `siaran run`"
         )
     if not way.bind:
         why = f" (the last one ended: {way.fell})" if way.fell else ""

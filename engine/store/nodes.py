@@ -213,18 +213,16 @@ def way_out(tx: Tx) -> WayOut:
     row = tx.execute(
         # node has a row an engine; session_open; session_pkey backwards, mostly to its first row
         """
-        SELECT (SELECT max(lease_until) - make_interval(secs => %(lease)s)
-                  FROM node WHERE lease_until > '-infinity'),
+        SELECT (SELECT max(lease_until) FROM node WHERE lease_until > '-infinity'),
                EXISTS (SELECT FROM node WHERE lease_until > now()),
                EXISTS (SELECT FROM session s JOIN node n ON n.id = s.node_id AND n.epoch = s.epoch
                         WHERE s.closed_at IS NULL AND s.sends AND n.lease_until > now()),
                (SELECT s.close_reason FROM session s
                  WHERE s.closed_at IS NOT NULL AND s.sends ORDER BY s.id DESC LIMIT 1)
-        """,
-        {"lease": LEASE_S},
+        """
     ).fetchone()
     assert row is not None
-    return WayOut(heard_at=row[0], engine=row[1], bind=row[2], fell=row[3])
+    return WayOut(up_until=row[0], engine=row[1], bind=row[2], fell=row[3])
 
 
 def close_sessions(tx: Tx, closed: Iterable[tuple[int, str]], now: datetime) -> None:

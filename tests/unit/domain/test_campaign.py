@@ -127,10 +127,10 @@ def test_says_in_one_line_why_a_campaign_is_not_sending(
     assert "\n" not in said
 
 
-NEVER = WayOut(heard_at=None, engine=False, bind=False, fell=None)
-SILENT = WayOut(heard_at=NOW, engine=False, bind=False, fell="the engine was stopped")
-UNBOUND = WayOut(heard_at=NOW, engine=True, bind=False, fell=None)
-FALLEN = WayOut(heard_at=NOW, engine=True, bind=False, fell="the peer reset it")
+NEVER = WayOut(up_until=None, engine=False, bind=False, fell=None)
+SILENT = WayOut(up_until=NOW, engine=False, bind=False, fell="the engine was stopped")
+UNBOUND = WayOut(up_until=NOW, engine=True, bind=False, fell=None)
+FALLEN = WayOut(up_until=NOW, engine=True, bind=False, fell="the peer reset it")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ FALLEN = WayOut(heard_at=NOW, engine=True, bind=False, fell="the peer reset it")
         (
             SILENT,
             (
-                "no engine has been heard of since 2026-12-01 22:10:00 (Pacific/Auckland): it is not "
-                "running, or can't write to the database (its log says so); start one with `siaran run`"
+                "no engine is up since 2026-12-01 22:10:00 (Pacific/Auckland): none is running, or it "
+                "can't write to the database (its log says so); start one with `siaran run`"
             ),
         ),
         (UNBOUND, "no bind that sends is up; see `siaran check`, and the engine's log"),
@@ -176,7 +176,7 @@ KEPT = (
     ("campaign", "way", "stragglers", "line"),
     [
         # What keeps all from leaving keeps a campaign that is due; not one whose time has not come.
-        (facts(1, S.SCHEDULED), SILENT, Stragglers(), "no engine has been heard of since"),
+        (facts(1, S.SCHEDULED), SILENT, Stragglers(), "no engine is up since"),
         (facts(1, S.WAITING), UNBOUND, Stragglers(), "no bind that sends is up"),
         (facts(1, S.RUNNING), UNBOUND, REFUSED, "no bind that sends is up"),
         (facts(1, S.FINISHING), NEVER, UNANSWERED, "no engine has ever been up"),

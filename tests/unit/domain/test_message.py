@@ -1,6 +1,9 @@
-"""The states of a message, and its length (spec: message states; R-2.2, R-5.8)."""
+"""The states of a message, what it waits for, its length (R-2.2, R-3.4, R-5.8, R-8.2)."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -11,11 +14,16 @@ from engine.domain.message import (
     DEFINITIONS,
     FINAL,
     MessageClass,
+    MessageFacts,
     MessageState,
     check_length,
     cost_notice,
     fold,
+    measure,
+    unfold,
+    why,
 )
+from engine.domain.way_out import OPEN
 from smpp import segments
 
 WORDS = "queued launched sent delivered failed rejected expired uncertain cancelled skipped"
@@ -117,3 +125,97 @@ def test_the_notice_says_what_a_long_message_costs() -> None:
     assert str(cost_notice(segments.count("абвгдежзий" * 8))).endswith(
         "because of а б в г д е ж з …)"
     )
+
+
+@given(messages())
+def test_what_is_folded_can_be_unfolded(message: tuple[list[str], dict[str, Any]]) -> None:
+    """R-5.8: the segments' states make the message's, and are told from its masks again."""
+    fates, masks = message
+    state = fold(**masks)
+    masks.pop("uncertain")
+    doubt = "uncertain" if state is MessageState.UNCERTAIN else str(state)
+    rest = doubt if doubt == "uncertain" or state in FINAL else "queued"
+    words = {"accepted": "sent", "queued": rest, "uncertain": rest}
+    assert unfold(state, **masks) == tuple(words.get(fate, fate) for fate in fates)
+
+
+def test_a_segment_fails_as_its_message_did() -> None:
+    """The masks say which failed; the message's state, how."""
+    masks = {"total": 3, "launched": 0, "accepted": 0b011, "delivered": 0b001, "failed": 0b010}
+    delivered, expired, unsent = unfold(MessageState.EXPIRED, **masks)
+    assert (delivered, expired, unsent) == ("delivered", "expired", "expired")
+    assert unfold(MessageState.QUEUED, **masks | {"total": 0}) == ()
+
+
+NOW = datetime(2026, 12, 1, 9, 10, tzinfo=UTC)
+ZONE = ZoneInfo("Pacific/Auckland")
+S = MessageState
+DOWN = replace(OPEN, bind=False)
+AT = "2026-12-01 22:10:25 (Pacific/Auckland)"
+
+
+def facts(state: MessageState, due_s: float | None = None, **more: Any) -> MessageFacts:
+    known = {"campaign_id": None, "reason": None, "hold": False, "held": False}
+    due_at = None if due_s is None else NOW + timedelta(seconds=due_s)
+    return MessageFacts(id=7, state=state, due_at=due_at, **known | more)
+
+
+@pytest.mark.parametrize(
+    ("message", "way", "line"),
+    [
+        (facts(S.QUEUED, 0), OPEN, "it is next"),
+        (facts(S.QUEUED, 0), DOWN, "no bind that sends is up"),
+        (facts(S.QUEUED, campaign_id=3), DOWN, "it waits in campaign 3; see `siaran campaign show 3`"),
+        (facts(S.QUEUED, 0, campaign_id=3), OPEN, "it is next"),
+        (
+            facts(S.QUEUED, 25, reason="ESME_RSYSERR"),
+            OPEN,
+            f"it was refused (ESME_RSYSERR) and is tried again at {AT}",
+        ),
+        (facts(S.QUEUED, 25), DOWN, "no bind that sends is up"),
+        (facts(S.LAUNCHED), DOWN, "it is launched: on its way to the SMSC"),
+        (facts(S.SENT), DOWN, "it is sent: taken by the SMSC; no receipt says yet"),
+        (facts(S.UNCERTAIN, 25), OPEN, ("the SMSC's answer never came, so it may have arrived; it is "
+            f"sent again from {AT} on, if no answer and no receipt comes")),
+        (facts(S.UNCERTAIN, 25), DOWN, "no bind that sends is up"),
+        (facts(S.UNCERTAIN, 25, hold=True), DOWN, ("the SMSC's answer never came, so it may have "
+            f"arrived; it is held from {AT} on")),
+        (facts(S.UNCERTAIN, hold=True, held=True), DOWN, ("it is held: the SMSC's answer never came, "
+            "so it may have arrived; `siaran message resolve 7 resend` sends it again, "
+            "`siaran message resolve 7 fail` ends it")),
+        (facts(S.FAILED, reason="ESME_RINVDSTADR"), DOWN, "it is failed: ESME_RINVDSTADR"),
+        (facts(S.SKIPPED, reason="opted out"), OPEN, "it is skipped: opted out"),
+        (facts(S.DELIVERED), DOWN, "it is delivered: on the recipient's handset, says the SMSC"),
+        (facts(S.DELIVERED, reason="ESME_RSYSERR"), DOWN, "it is delivered: "),
+    ],
+)  # fmt: skip
+def test_says_in_one_line_what_a_message_waits_for(
+    message: MessageFacts, way: Any, line: str
+) -> None:
+    """R-3.4, R-8.2: what keeps all from leaving is said of what wants to leave."""
+    said = why(message, NOW, ZONE, way)
+    assert said.startswith(line)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"),
+        (" \n", "empty"),
+        ("x" * 321, "3 segments"),
+        ("Hi %%1%%", "%%1%%, and a single message has no params"),
+        ("Hi %%7%%", "unknown placeholder"),
+        ("nul\0", "U+0000"),
+    ],
+)
+def test_what_a_single_message_can_not_say_is_refused(text: str, says: str) -> None:
+    """R-2.1 to R-2.3."""
+    with pytest.raises(Refused) as refusal:
+        measure(text, 2)
+    assert says in str(refusal.value)
+
+
+def test_a_single_message_is_counted() -> None:
+    """R-2.1."""
+    assert (measure("x" * 161, 2).segments, measure("tēnā koe", 2).encoding) == (2, "ucs2")

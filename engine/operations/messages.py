@@ -1,0 +1,280 @@
+"""Single messages: send one, see what became of it, end the doubt about it (R-5.14, R-8.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.domain import merge
+from engine.domain import message as rules
+from engine.domain.campaign import zone
+from engine.domain.errors import Refused
+from engine.domain.message import Count, MessageClass, MessageFacts, MessageState
+from engine.domain.message import Resolution as Resolution
+from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
+from engine.operations import Actor, application_of, campaigns, senders
+from engine.operations.reading import number_of
+from engine.store import audit, blacklist, held, launching, nodes, settings
+from engine.store import messages as stored
+from engine.store.db import Tx
+from engine.store.held import Held as Held
+from engine.store.listening import wake
+from engine.store.messages import Taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A message that was accepted: from now on it is not lost."""
+
+    id: int
+    mobile: str
+    sender: str
+    characters: int
+    segments: int
+    encoding: str
+    notices: tuple[str, ...]
+
+
+class Unconfirmed(Refused):
+    """The message takes more than one segment, and nobody has agreed to pay (R-2.2)."""
+
+    def __init__(self, count: Count) -> None:
+        super().__init__(f"the message takes {count.segments} segments; confirm with --yes")
+        self.notice = rules.cost_notice(count) or ""
+        self.segments = count.segments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One of a message's segments: its state, and what SMSCs took of it, an attempt each."""
+
+    segment: int
+    state: MessageState
+    taken: tuple[Taken, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A message as it stands. `text` is what this recipient gets; None when it was scrubbed."""
+
+    id: int
+    state: MessageState
+    why: str
+    mobile: str
+    sender: str
+    message_class: str
+    campaign: int | None
+    list: str | None
+    text: str | None
+    encoding: str
+    reason: str | None
+    attempts: int
+    created_at: datetime
+    state_at: datetime
+    sent_at: datetime | None
+    due_at: datetime | None
+    held_at: datetime | None
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Uncertain messages about which a person has decided."""
+
+    resolution: Resolution
+    messages: tuple[int, ...]
+
+
+def send(
+    tx: Tx,
+    actor: Actor,
+    mobile: str,
+    text: str,
+    *,
+    sender: str | None = None,
+    confirmed: bool = False,
+) -> Sent:
+    """Accept one message, before all campaigns (R-5.14). The number is cleaned as in an import.
+
+    Raises Refused for what is no number, who wants nothing, an unknown sender and a text that is
+    empty or too long; Unconfirmed for more than one segment.
+    """
+    application = application_of(tx, actor, "message.send")
+    count = rules.measure(text, settings.get(tx, application.id, SEGMENTS_MAX))
+    source = senders.get(tx, application.id, sender)
+    cleaned = number_of(tx, application.id, mobile)
+    if blacklist.blacklisted(tx, application.id, [cleaned.mobile]):
+        raise Refused(f"{cleaned.mobile} is on the blacklist: nothing is sent to it")
+    if launching.opted_out(tx, application.id, None, [cleaned.mobile]):
+        raise Refused(f"{cleaned.mobile} has opted out of all messages: nothing is sent to it")
+    if count.segments > 1 and not confirmed:
+        raise Unconfirmed(count)
+    stored.make_room(tx)
+    message_id = stored.insert(
+        tx,
+        application_id=application.id,
+        message_class=MessageClass.RESPONSE,
+        mobile=cleaned.mobile,
+        sender=source.address,
+        text=text,
+    )
+    audit.record(
+        tx,
+        application_id=application.id,
+        by=actor.by,
+        action="message.send",
+        object=str(message_id),
+        after={
+            "mobile": cleaned.mobile,
+            "sender": source.address,
+            "characters": count.characters,
+            "segments": count.segments,
+        },
+    )
+    wake(tx)
+    return Sent(
+        id=message_id,
+        mobile=cleaned.mobile,
+        sender=source.address,
+        characters=count.characters,
+        segments=count.segments,
+        encoding=count.encoding.value,
+        notices=_notices(count, cleaned.mobile, cleaned.warnings),
+    )
+
+
+def show(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Shown:
+    """A message, of a campaign or not, with all that is known of it."""
+    application = application_of(tx, actor)
+    found = _get(tx, actor, application.id, message_id)
+    taken = stored.taken(tx, message_id)
+    states = rules.unfold(
+        found.state,
+        total=found.total,
+        launched=found.launched,
+        accepted=found.accepted,
+        delivered=found.delivered,
+        failed=found.failed,
+    )
+    facts = MessageFacts(
+        id=found.id,
+        state=found.state,
+        campaign_id=found.campaign_id,
+        reason=found.reason,
+        due_at=found.due_at,
+        hold=settings.get(tx, application.id, UNCERTAIN) is Uncertain.HOLD,
+        held=found.held_at is not None,
+    )
+    return Shown(
+        id=found.id,
+        state=found.state,
+        why=rules.why(facts, now, zone(application.timezone), nodes.way_out(tx)),
+        mobile=found.mobile,
+        sender=found.sender,
+        message_class=found.message_class.name.lower(),
+        campaign=found.campaign_id,
+        list=found.list,
+        text=_text(found),
+        encoding=found.encoding,
+        reason=found.reason,
+        attempts=found.attempt,
+        created_at=found.created_at,
+        state_at=found.state_at,
+        sent_at=found.sent_at,
+        due_at=found.due_at,
+        held_at=found.held_at,
+        segments=tuple(
+            Segment(
+                segment=number,
+                state=state,
+                taken=tuple(one for one in taken if one.segment == number),
+            )
+            for number, state in enumerate(states, 1)
+        ),
+    )
+
+
+def ls_held(tx: Tx, actor: Actor, *, campaign: int | None, limit: int | None) -> list[Held]:
+    """The oldest `limit` messages that wait for `resolve`, of a campaign or of all."""
+    application = application_of(tx, actor)
+    if campaign is not None:
+        campaigns.get(tx, actor, campaign)
+    return held.find(tx, application.id, campaign, limit=limit)
+
+
+def resolve(tx: Tx, actor: Actor, ids: Sequence[int], resolution: Resolution) -> Resolved:
+    """Send uncertain messages again now, or end them as failed: all of them or none (R-8.2).
+
+    Held or not: whoever knows need not wait. Raises Refused for one that is not uncertain.
+    """
+    application = application_of(tx, actor, "message.resolve")
+    wanted = sorted(set(ids))
+    done = _resolve(tx, actor, application.id, wanted, resolution)
+    for message_id in wanted:
+        if message_id not in done:
+            state = _get(tx, actor, application.id, message_id).state
+            raise Refused(
+                f"message {message_id} is {state}, not uncertain: there is nothing to resolve; "
+                "nothing was changed"
+            )
+        _log(tx, actor, application.id, str(message_id), resolution, 1)
+    return Resolved(resolution=resolution, messages=tuple(done))
+
+
+def resolve_campaign(tx: Tx, actor: Actor, campaign: int, resolution: Resolution) -> Resolved:
+    """The same for all messages of a campaign that are held. Raises Refused when none is."""
+    application = application_of(tx, actor, "message.resolve")
+    campaigns.get(tx, actor, campaign)
+    waiting = held.find(tx, application.id, campaign, limit=None)
+    done = _resolve(tx, actor, application.id, [one.id for one in waiting], resolution)
+    if not done:
+        raise Refused(f"no message of campaign {campaign} is held; nothing was changed")
+    _log(tx, actor, application.id, f"campaign {campaign}", resolution, len(done))
+    return Resolved(resolution=resolution, messages=tuple(done))
+
+
+def _resolve(
+    tx: Tx, actor: Actor, application_id: int, ids: Sequence[int], resolution: Resolution
+) -> list[int]:
+    if resolution is Resolution.FAIL:
+        reason = f"no answer from the SMSC; given up by {actor.by}"
+        return stored.fail(tx, application_id, ids, reason)
+    wake(tx)
+    return stored.resend(tx, application_id, ids)
+
+
+def _log(
+    tx: Tx, actor: Actor, application_id: int, what: str, resolution: Resolution, n: int
+) -> None:
+    audit.record(
+        tx,
+        application_id=application_id,
+        by=actor.by,
+        action="message.resolve",
+        object=what,
+        before={"state": MessageState.UNCERTAIN},
+        after={"resolution": resolution, "messages": n},
+    )
+
+
+def _get(tx: Tx, actor: Actor, application_id: int, message_id: int) -> stored.Message:
+    found = stored.get(tx, application_id, message_id)
+    if found is None:
+        raise Refused(f"message {message_id} not found in application {actor.application}")
+    return found
+
+
+def _text(found: stored.Message) -> str | None:
+    """What the recipient reads: a campaign's text merged with the member's params."""
+    if found.text is None or found.campaign_id is None:
+        return found.text
+    return merge.compile_text(found.text).merge(found.params or ())
+
+
+def _notices(count: Count, mobile: str, warnings: Sequence[str]) -> tuple[str, ...]:
+    """What a person should know of what was accepted (R-1.4, R-2.2)."""
+    notices = [f"{mobile}: {warning}" for warning in warnings]
+    if (cost := rules.cost_notice(count)) is not None:
+        notices.append(cost)
+    return tuple(notices)
