@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from smpp import receipt, simulator, status, tlv, transport
 from smpp.codec import SubmitTemplate
@@ -28,7 +29,7 @@ from smpp.receipt import ReceiptState
 from smpp.session import BindFailed, Session, open_session
 from smpp.simulator import Counters, Options
 from smpp.subscribers import Rule
-from tests.protocol.far import Far
+from tests.protocol.far import Far, streams, takes
 from tests.protocol.wire import HALO, Pdu, bind_body, pdu
 
 C = Command
@@ -36,6 +37,7 @@ LOCAL = "127.0.0.1"
 NOW = datetime(2026, 11, 3, 9, 10, 0, 123456, tzinfo=UTC)
 US = Address(3, 0, "3774")
 ALICE = "64211234567"
+Handler = Callable[[trio.abc.Stream], Awaitable[None]]
 
 
 @dataclass
@@ -419,16 +421,18 @@ async def test_what_is_refused_for_good_does_not() -> None:
 
 @pytest.mark.trio
 async def test_it_keeps_to_its_own_window_of_deliveries() -> None:
-    """No more than so many without a response."""
-    async with smsc(deliver_window=2) as there, there.esme() as esme:
-        await esme.send(*"abcde")
-        await esme.answers(5)
-        for left in (2, 2, 1):
-            while len(esme.messages) < left:
-                await esme._read()
-            await esme.session.request(QuerySm(message_id="1", source=US))  # nothing more came
-            assert len(esme.messages) == left
-            await esme.deliveries(left)
+    """No more than so many without a response, however many are owed."""
+    async with smsc(deliver_window=4) as there, there.esme(Mode.TRANSMITTER) as sends:
+        for texts in ("abc", "def", "g"):
+            await sends.send(*texts)
+        await sends.answers(7)
+        async with there.esme() as esme:
+            for left in (4, 3):
+                while len(esme.messages) < left:
+                    await esme._read()
+                await esme.session.request(QuerySm(message_id="1", source=US))  # and that is all
+                assert len(esme.messages) == left
+                await esme.deliveries(left)
 
 
 # ---- subscribers --------------------------------------------------------------------------------
@@ -619,6 +623,46 @@ async def test_who_submits_and_resets_at_once_does_no_harm() -> None:
             far.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await far.stream.aclose()
         await there.serves_others()
+
+
+@pytest.mark.trio
+async def test_a_connection_that_breaks_under_a_write_is_left(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another waits to write: that is no end of the simulator."""
+    near, far = streams()
+    taken, writes = trio.Event(), 0
+
+    async def write() -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 1:  # all but the bind's response
+            await taken.wait()
+            raise trio.BrokenResourceError
+
+    async def serve(handler: Handler, *_: Any, **__: Any) -> None:
+        await handler(near)
+
+    monkeypatch.setattr(transport, "serve", serve)
+    takes(near, write)
+    counters = Counters()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            partial(
+                simulator.serve,
+                Options(latency_ms=1000),
+                utc_now=lambda: NOW,
+                counters=counters,
+            )
+        )
+        await far.say(pdu(C.BIND_TRANSCEIVER, body=bind_body()))
+        assert await far.hear() is not None
+        await far.say(pdu(C.SUBMIT_SM, 0, 2, HALO))
+        await trio.testing.wait_all_tasks_blocked()
+        await far.say(pdu(C.ENQUIRE_LINK, 0, 3))
+        await trio.sleep(2)  # the enquire_link's answer is being written, the submit's is due
+        taken.set()
+    assert counters.accepted == 1
 
 
 @pytest.mark.trio
