@@ -208,8 +208,22 @@ def statuses() -> str:
 
 def not_yet() -> str:
     """The keys that are known to the configuration and do nothing yet."""
-    keys = ", ".join(f"`{key}`" for key in config_not_yet.CARRIER)
+    keys = ", ".join(f"`{key}`" for key in getattr(config_not_yet, "CARRIER", ()))
     return f"  {keys or 'nothing'}.\n"
+
+
+def benchmarks() -> str:
+    """Each benchmark with its first line: the modules that have options and can be run."""
+    rows = []
+    for path in sorted((ROOT / "tests/benchmarks").glob("*.py")):
+        names = {
+            node.name
+            for node in ast.parse(path.read_text("utf-8")).body
+            if isinstance(node, ast.FunctionDef)
+        }
+        if {"options", "run"} <= names:
+            rows.append((f"`{path.stem}`", first_line(path).partition(": ")[2]))
+    return table(("benchmark", "what it measures"), rows)
 
 
 def targets() -> str:
@@ -271,6 +285,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "campaign-states": campaign_states,
     "metrics": metrics,
     "statuses": statuses,
+    "benchmarks": benchmarks,
     "not-yet": not_yet,
     "map": code_map,
 }

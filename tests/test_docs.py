@@ -135,7 +135,7 @@ def events() -> Iterator[tuple[str, str]]:
                     continue
             for one in ast.walk(event):
                 if isinstance(one, ast.Constant) and re.fullmatch(
-                    r"[a-z]+\.[a-z_]+", str(one.value)
+                    r"[a-z]+(\.[a-z_]+)?", str(one.value)
                 ):
                     yield from ((str(one.value), level) for level in levels)
 
