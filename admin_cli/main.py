@@ -10,8 +10,10 @@ import importlib
 import io
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -161,4 +163,18 @@ def _verdict(error: Exception) -> tuple[int, str]:
             return REFUSED, str(error)
         case _:
             what = f"{type(error).__name__}: {error}".splitlines()[0]
-            return REFUSED, f"unexpected {what}; SIARAN_DEBUG=1 shows where it comes from"
+            where = f" ({place})" if (place := _place(error)) else ""
+            return REFUSED, f"unexpected {what}{where}; SIARAN_DEBUG=1 shows the way to it"
+
+
+def _place(error: Exception) -> str | None:
+    """Where in our own files it was raised, or what they called raised it: `engine/app.py:99`."""
+    root = Path(__file__).parent.parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if file.is_relative_to(root) and file.relative_to(root).parts[0] in _OURS:
+            return f"{file.relative_to(root)}:{frame.lineno}"
+    return None
+
+
+_OURS = ("admin_cli", "config", "engine", "smpp")

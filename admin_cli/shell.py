@@ -22,13 +22,16 @@ def run(task: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
 
 
 def _telling(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one that ends the command: an interruption, a refusal, what is away, else the group."""
+    """The one that ends the command: an interruption, a refusal, what is away, else the first.
+
+    Several tasks often fail of one thing; the group, which has them all, is its cause.
+    """
     leaves = list(_leaves(group))
     for kind in (KeyboardInterrupt, Refused, Unreachable):
         for leaf in leaves:
             if isinstance(leaf, kind):
                 return leaf
-    return leaves[0] if len(leaves) == 1 else group
+    return leaves[0]
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

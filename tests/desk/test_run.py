@@ -1,68 +1,152 @@
-"""`siaran run` as a process: how it begins, and how it ends."""
+"""`siaran run`: how it ends, and what it says then."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
-ROOT = Path(__file__).parents[2]
+from admin_cli import shell
+from engine import clock
+from engine.app import only_one
+from engine.operations import Database, Refused, Tx, Unreachable
+from engine.store import nodes
+from engine.store.embedded import default_home
+from tests.desk.conftest import Siaran
 
-Start = Callable[[str], subprocess.Popen[str]]
+WITHIN_S = 30.0
 
 
 @pytest.fixture
-def start(database_url: str, tmp_path: Path) -> Iterator[Start]:
-    """Start an engine with this in its configuration, on a database of its own."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(configuration: str) -> subprocess.Popen[str]:
-        file = tmp_path / "siaran.toml"
-        file.write_text(f'{configuration}\n[database]\nurl = "{database_url}"\n')
-        process = subprocess.Popen(
-            [sys.executable, "-m", "admin_cli", "run", "--config", str(file)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+def node() -> str:
+    """A name that nobody has."""
+    return f"node-{uuid.uuid4()}"
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_in_order(start: Start, ending: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C: exit 0, and it says that it stopped; no SMSC is no reason to hang."""
-    process = start('[node]\nname = "ends"\n[http]\nlisten = "127.0.0.1:0"\n')
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "http.listening" in line:
-            process.send_signal(ending)
-            break
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (0, "")
-    assert "engine.stopped" in err.splitlines()[-1]
-
-
-def test_a_taken_http_port_is_one_line(start: Start) -> None:
-    """It ends, and says which port and where it is set; no traceback of nurseries in groups."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        where = f"127.0.0.1:{taken.getsockname()[1]}"
-        process = start(f'[node]\nname = "taken"\n[http]\nlisten = "{where}"\n')
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    started, last = err.splitlines()
-    assert "engine.started" in started
-    assert last.startswith(
-        f'siaran: http.listen = "{where}": can\'t listen there: Address already in use'
+@pytest.fixture
+def file(configuration: Path, tmp_path: Path, node: str) -> Path:
+    """The configuration of an engine whose carrier is away."""
+    ours = tmp_path / "siaran.toml"
+    ours.write_text(
+        configuration.read_text()
+        + f'[node]\nname = "{node}"\n[http]\nlisten = "127.0.0.1:0"\n'
+        + '[carriers.tui]\nhost = "127.0.0.1"\nport = 1\nsystem_id = "siaran"\n'
     )
+    return ours
+
+
+@contextlib.contextmanager
+def engine(file: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that has just started."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "admin_cli", "run", "--config", file],
+        cwd=Path(__file__).parents[2],
+        env={name: value for name, value in os.environ.items() if name != "SIARAN_DEBUG"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if " http.listening " in line:
+                    break
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_node_runs_once_on_a_machine(siaran: Siaran, file: Path, node: str) -> None:
+    """R-8.4: two engines of one name would take each other's epoch in turns."""
+    with only_one(default_home(), node):
+        answer = siaran("run", "--config", file)
+    assert (answer.code, answer.out) == (1, "")
+    [line] = answer.err.splitlines()
+    assert line.startswith(f'siaran: node "{node}" is running already on this machine')
+
+
+def test_who_has_lost_its_name_stops_at_once_and_says_so(
+    file: Path, node: str, database: Database
+) -> None:
+    """R-8.4: an engine of that name has started elsewhere; this one must not send any more."""
+    with engine(file) as process:
+        database.run(nodes.start, node, clock.utc_now())
+        _, said = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 1
+    *_, line = said.splitlines()
+    assert line.startswith("siaran: another engine has started under this node's name")
+    assert "node.name" in line
+    assert "Traceback" not in said
+    assert "Group" not in said
+
+
+def test_who_is_told_to_end_gives_its_lease_back(file: Path, database: Database) -> None:
+    """R-3.4, R-8.4: nobody has to wait until it has run out to know that no engine is up."""
+    database.run(_end_all)
+    with engine(file) as process:
+        assert database.run(nodes.way_out).engine
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 0
+    assert not database.run(nodes.way_out).engine
+
+
+def _end_all(tx: Tx) -> None:
+    tx.execute("UPDATE node SET lease_until = '-infinity'")
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ([KeyError("a")], KeyError),
+        ([KeyError("a"), ValueError("b")], Exception),
+        ([KeyError("a"), Refused("no")], Refused),
+        ([Unreachable("away"), nodes.Fenced("gone")], nodes.Fenced),
+        ([ValueError("b"), Unreachable("away")], Unreachable),
+    ],
+)
+def test_of_what_ends_all_tasks_one_is_told(errors: list[Exception], told: type[Exception]) -> None:
+    """What was raised for a person first, else any; the group, which has them all, is its cause."""
+
+    async def tasks() -> None:
+        async def fail(error: Exception, turn: int) -> None:
+            await ready.wait()
+            raise error
+
+        ready = trio.Event()
+        async with trio.open_nursery() as outer, trio.open_nursery() as inner:
+            for number, error in enumerate(errors):
+                (outer if number % 2 else inner).start_soon(fail, error, number)
+            await trio.testing.wait_all_tasks_blocked()
+            ready.set()
+
+    with pytest.raises(told) as raised:
+        shell.run(tasks)
+    assert raised.value in errors
+    assert isinstance(raised.value.__cause__, BaseExceptionGroup)
+
+
+def test_an_unexpected_error_is_one_line_with_its_place(
+    siaran: Siaran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never a traceback; where to look all the same."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("strange")
+
+    monkeypatch.delenv("SIARAN_DEBUG", raising=False)
+    monkeypatch.setattr("engine.operations.lists.ls", fail)
+    answer = siaran("list", "ls")
+    assert answer.code == 1
+    [line] = answer.err.splitlines()
+    assert re.search(r"unexpected KeyError: 'strange' \(\w+/[\w/]+\.py:\d+\); SIARAN_DEBUG=1", line)
