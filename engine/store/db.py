@@ -15,6 +15,7 @@ What a caller sees when something fails:
 | the function raises                     | its exception   | no             |
 | conflicts, more often than `TRIES`      | `Unreachable`   | no             |
 | no connection, or lost before COMMIT    | `Unreachable`   | no             |
+| a server that is read-only              | `Unreachable`   | no             |
 | a connection that died while it was idle| nothing: another one is taken   |
 | the connection is lost in COMMIT        | `CommitUnknown` | nobody knows   |
 """
@@ -208,6 +209,13 @@ class Database:
                 raise RuntimeError(
                     "a transaction's function ended it, or went on after an error of the database"
                 )
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            # A standby, or read-only for a while, which each connection finds out when it begins.
+            tx.close()
+            raise Unreachable(
+                f"{self.describe()} takes no changes: {_first_line(error)}; see whether it is a"
+                " standby, or was made read-only"
+            ) from error
         except psycopg.Error as error:
             if not self._roll_back(tx) or (error.sqlstate or "08")[:2] in UNREACHABLE_CLASSES:
                 raise self._unreachable(error) from error

@@ -143,6 +143,27 @@ def test_a_connection_lost_before_commit_is_unreachable_and_nothing_is_written(
     assert empty.run(write, "again") == 1
 
 
+def test_a_server_that_takes_no_changes_is_waited_for(empty_url: str, other: Tx) -> None:
+    """R-8.1: a standby, or one that was made read-only; when it is no more, it is found out."""
+    read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+    name = sql.Identifier(other.info.dbname)
+    other.execute(read_only.format(name, sql.SQL("on")))
+    try:
+        with contextlib.closing(Database.open(empty_url)) as database:
+            with pytest.raises(
+                Unreachable, match="takes no changes: cannot execute INSERT in a read"
+            ):
+                database.run(write, "one")
+            assert database.run(read) == []
+            other.execute(read_only.format(name, sql.SQL("off")))
+            with pytest.raises(Unreachable):  # reading had no reason to give its connection up
+                database.run(write, "two")
+            assert database.run(write, "three") == 1
+    finally:
+        other.execute(read_only.format(name, sql.SQL("off")))
+    assert read(other) == ["three"]
+
+
 def test_a_connection_lost_in_commit_leaves_nobody_knowing(empty: Database) -> None:
     """Design 9: not `Unreachable`, which would promise that nothing is written."""
 
