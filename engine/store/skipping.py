@@ -20,7 +20,8 @@ def skip_deleted(tx: Tx, application_id: int, list_id: int) -> int:
     applications.lock(tx, application_id)
     cursor = tx.execute(
         # campaign_list; feed has some ten rows; message_YYYYMMDD_pkey by their ranges; due is what
-        # is to be retried; member_list_id_mobile_key for each. Mostly there is no campaign at all.
+        # is to be retried, held what a person is to decide about; member_list_id_mobile_key for
+        # each. Mostly there is no campaign at all.
         """
         WITH running AS (
             SELECT id FROM campaign
@@ -34,7 +35,12 @@ def skip_deleted(tx: Tx, application_id: int, list_id: int) -> int:
             SELECT m.id, m.mobile
               FROM running c JOIN due d ON d.campaign_id = c.id
               JOIN message m ON m.id = d.message_id
-             WHERE m.state IN ('queued', 'uncertain')),
+             WHERE m.state IN ('queued', 'uncertain')
+            UNION
+            SELECT m.id, m.mobile
+              FROM running c JOIN held h ON h.campaign_id = c.id
+              JOIN message m ON m.id = h.message_id
+             WHERE m.state = 'uncertain'),
         ended AS (
             UPDATE message SET state = 'skipped', state_at = now(), reason = 'deleted from the list'
              WHERE id IN (

@@ -10,7 +10,7 @@ import pytest
 from engine import clock
 from engine.domain.campaign import Stragglers
 from engine.domain.message import MessageClass
-from engine.store import campaigns, held, messages, nodes, settings
+from engine.store import campaigns, held, messages, nodes, settings, skipping
 from engine.store.db import Tx
 from smpp import status
 from tests.road import Road, ok, receipt_of, refused, silence, text_of
@@ -203,6 +203,18 @@ def _insert(tx: Tx, application_id: int, text: str) -> int:
         sender="3774",
         text=text,
     )
+
+
+def test_who_was_deleted_meanwhile_is_not_kept_to_be_sent_to(holding: Road) -> None:
+    """R-3.7: what a person would send again is skipped with what is due."""
+    road, campaign = holding, uncertain(holding, 2)
+    road.turn()
+    gone, there = holds(road)
+    road.sql("UPDATE member SET deleted_at = now() WHERE mobile = %s", road.message(gone).mobile)
+    list_id = road.one("SELECT list_id FROM campaign WHERE id = %s", campaign)
+    road.database.run(skipping.skip_deleted, road.application(), list_id)
+    road.check()
+    assert (road.message(gone).state, holds(road)) == ("skipped", [there])
 
 
 # ---------------------------------------------------------------- what a campaign waits for (R-3.4)
