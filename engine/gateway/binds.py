@@ -24,7 +24,7 @@ from engine import clock, log
 from engine.arrived import Arrived
 from engine.domain.pace import Bucket, Pace
 from engine.domain.policy import BindStep, BindWatch, after_refusal
-from engine.gateway.plans import Plan
+from engine.gateway.plans import Plan, tls_of
 from engine.gateway.turn import Answer, Partial, Received, Token
 from engine.metrics import Metrics
 from smpp import events, receipt, transport
@@ -161,7 +161,11 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
             reason = bind.last_error or "closed"
         except smpp_session.BindFailed as error:
             reason, status = str(error), error.status
-        except (transport.ConnectFailed, smpp_session.SessionClosed) as error:
+        except (
+            transport.ConnectFailed,
+            transport.TlsFault,
+            smpp_session.SessionClosed,
+        ) as error:
             reason = str(error)
         bind.last_error = reason
         alert = False
@@ -202,12 +206,17 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
 async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
     """One session from connect to close; True when the peer unbound."""
     carrier, timers = bind.plan.carrier, bind.plan.carrier.timers
-    stream = await transport.connect(carrier.host, carrier.port, timeout_s=timers.connect_timeout_s)
+    # Files are read at each connection: a renewed certificate needs no restart.
+    tls = None if carrier.tls is None else transport.tls_client(tls_of(carrier.tls))
+    stream = await transport.connect(
+        carrier.host, carrier.port, timeout_s=timers.connect_timeout_s, tls=tls
+    )
     pdu = BindPdu(
         mode=MODES[bind.mode],
         system_id=carrier.system_id,
         password=carrier.password.reveal(),
         system_type=carrier.system_type,
+        interface_version=carrier.version.number,
     )
     timing = Timing(
         enquire_after_s=timers.enquire_after_s,
@@ -261,7 +270,7 @@ async def _take(
     peer_unbound = False
     for event in batch:
         match event:
-            case events.SubmitResponses(items, late):
+            case events.SubmitResponses(items, late, congestion):
                 carrier_id = bind.plan.id
                 bind.returning += len(items) - len(late)
                 answers = [
@@ -270,6 +279,8 @@ async def _take(
                 ]
                 bind.answers += _landed_before(answers, late) if late else answers
                 bind.latency_s = items[-1][3]
+                if congestion is not None:
+                    bind.pace.congestion(congestion, trio.current_time())
                 metrics.submit_latency(bind.plan.name, items)
                 step = _learn(bind, items, owner)
                 if step is BindStep.REBIND:

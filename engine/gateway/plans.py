@@ -6,13 +6,17 @@ carrier teaches us (`Pace`) is not in it: that outlives sessions and reloads.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from config import settings as config
 from config.settings import Carrier, Route
 from engine.domain import routing
-from engine.domain.policy import STANDARD, Policies
+from engine.domain.policy import STANDARD, Override, Policies
 from engine.domain.routing import Routing
+from smpp import period, tlv, transport
 from smpp.pdu import Address
-from smpp.segments import PLAIN, Profile
+from smpp.segments import PLAIN, Language, Profile
+from smpp.status import Policy
 from smpp.traffic import SubmitTemplate
 
 
@@ -25,26 +29,38 @@ class Plan:
     profile: Profile = PLAIN
     without_tlvs: Profile = PLAIN
     policies: Policies = STANDARD
-    templates: dict[tuple[str, int, int], SubmitTemplate] = field(default_factory=dict)
-    """By sender, its TON and NPI: the part of a submit_sm that does not change."""
+    templates: dict[tuple[str, int, int, bool], SubmitTemplate] = field(default_factory=dict)
+    """By sender, its TON and NPI, with optional parameters or without: the part of a submit_sm that does not change."""
 
     @property
     def name(self) -> str:
         return self.carrier.name
 
-    def template(self, sender: str, ton: int, npi: int) -> SubmitTemplate:
+    def address(self, mobile: str) -> str:
+        """A number as this carrier wants it."""
+        return mobile if self.carrier.plus else mobile.removeprefix("+")
+
+    def template(self, sender: str, ton: int, npi: int, *, tlvs: bool) -> SubmitTemplate:
         """What all messages of a sender have in common at this carrier."""
-        key = (sender, ton, npi)
+        key = (sender, ton, npi, tlvs)
         template = self.templates.get(key)
         if template is None:
             carrier = self.carrier
             source = Address(
                 ton if carrier.source_ton is None else carrier.source_ton,
                 npi if carrier.source_npi is None else carrier.source_npi,
-                sender,
+                self.address(sender),
             )
+            extra = [tlv.build(one.tag, one.value) for one in carrier.tlvs] if tlvs else []
             template = self.templates[key] = SubmitTemplate(
-                source, carrier.dest_ton, carrier.dest_npi
+                source,
+                carrier.dest_ton,
+                carrier.dest_npi,
+                service_type=carrier.service_type,
+                priority=carrier.priority,
+                validity_period=period.relative(carrier.validity_s),
+                registered_delivery=carrier.registered_delivery,
+                tlvs=b"".join(extra),
             )
         return template
 
@@ -68,7 +84,40 @@ class Network:
 
 def plan_of(carrier: Carrier, carrier_id: int) -> Plan:
     """A carrier's configuration as turns use it."""
-    return Plan(id=carrier_id, carrier=carrier)
+    profile = Profile(
+        alphabet=carrier.alphabet.value,
+        ucs2_coding=carrier.ucs2_coding or None,
+        method=carrier.long_messages.value,
+        languages=tuple(Language[table.name] for table in carrier.shift_tables),
+    )
+    overrides = {
+        status.number: Override(
+            policy=Policy(status.policy.value), name=status.label, alert=status.alert
+        )
+        for status in carrier.statuses
+    }
+    return Plan(
+        id=carrier_id,
+        carrier=carrier,
+        profile=profile,
+        without_tlvs=profile.without_tlvs(),
+        policies=Policies(overrides) if overrides else STANDARD,
+    )
+
+
+def tls_of(tls: config.Tls) -> transport.Tls:
+    """How a connection is secured."""
+    return transport.Tls(
+        ca_file=_path(tls.ca_file),
+        certificate=_path(tls.certificate),
+        key=_path(tls.key),
+        server_name=tls.server_name,
+        verify=tls.verify,
+    )
+
+
+def _path(name: str | None) -> Path | None:
+    return None if name is None else Path(name)
 
 
 def routes_of(routes: Iterable[Route]) -> list[routing.Route]:

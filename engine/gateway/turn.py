@@ -123,7 +123,7 @@ class Slots:
                 partial.message_id,
                 partial.attempt,
                 partial.template,
-                partial.mobile,
+                partial.destination,
                 list(partial.rest),
             )
         return Slots(self.bind, self.plan, self.window, self.free, self.paced, self.tlvs, partial)
@@ -136,7 +136,7 @@ class Partial:
     message_id: int
     attempt: int
     template: SubmitTemplate
-    mobile: str
+    destination: str
     rest: list[tuple[int, Segment]]
 
 
@@ -636,7 +636,7 @@ class _Launch:
         for number, part in parts:
             token = Token(partial.message_id, number, partial.attempt, self.work.number)
             body = partial.template.body(
-                partial.mobile.removeprefix("+"),
+                partial.destination,
                 part.esm_class,
                 part.data_coding,
                 part.octets,
@@ -878,8 +878,11 @@ class _Launch:
                 continue
             self.ids.append(candidate.id)
             attempt = candidate.attempt + 1
-            template = slots.plan.template(origin.sender, origin.sender_ton, origin.sender_npi)
-            destination = candidate.mobile.removeprefix("+")
+            plan = slots.plan
+            template = plan.template(
+                origin.sender, origin.sender_ton, origin.sender_npi, tlvs=slots.tlvs
+            )
+            destination = plan.address(candidate.mobile)
             batch = slots.batch
             rest: list[tuple[int, Segment]] = []
             for i, part in todo:
@@ -891,5 +894,5 @@ class _Launch:
                 batch.append((Token(candidate.id, i, attempt, number), body))
             self.done.launched += mask.bit_count()
             if larger:
-                slots.partial = Partial(candidate.id, attempt, template, candidate.mobile, rest)
+                slots.partial = Partial(candidate.id, attempt, template, destination, rest)
                 self._use(slots, slots.room)

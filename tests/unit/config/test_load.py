@@ -216,21 +216,8 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 NOT_YET = [
-    (TUI + "tls = true\n", "line 4: carriers.tui.tls: not supported yet"),
-    (TUI + "rate = 200.0\n", "line 4: carriers.tui.rate = 200.0: not supported yet"),
-    (TUI + 'long_messages = "udh16"\n', 'carriers.tui.long_messages = "udh16": not supported yet'),
-    (
-        TUI + TUI.replace("tui", "two"),
-        "line 4: carriers.two: a second carrier is not supported yet",
-    ),
-    (
-        TUI + '[[routes]]\nprefix = "+64"\ncarriers = [{name = "tui"}]\n',
-        'line 5: routes[0].prefix = "+64": not supported yet',
-    ),
-    (
-        TUI + '[[routes]]\ncarriers = [{name = "tui", weight = 2}]\n',
-        "routes[0].carriers[0].weight = 2: not supported yet",
-    ),
+    (TUI + 'receipt_id = "hex"\n', 'line 4: carriers.tui.receipt_id = "hex": not supported yet'),
+    (TUI + 'default_country = "NZ"\n', 'carriers.tui.default_country = "NZ": not supported yet'),
     ('[smtp]\nfrom = "a@b.example"\n', "line 1: smtp: mail is not supported yet"),
 ]
 
@@ -245,5 +232,5 @@ def test_what_this_version_cannot_do_is_refused_and_not_ignored(
 
 
 def test_a_default_that_is_written_out_asks_for_nothing_new(loaded: Loader) -> None:
-    settings = loaded(TUI + 'tls = false\nrate = 0\nlong_messages = "udh8"\n')
+    settings = loaded(TUI + 'receipt_id = "as-is"\naccepted_is_final = false\n')
     assert settings == loaded(TUI)
