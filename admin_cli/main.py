@@ -28,6 +28,7 @@ COMMANDS = {
     "run": ("admin_cli.run", "Run the engine in the foreground"),
     "smsc": ("admin_cli.smsc", "Run the SMSC simulator"),
     "check": ("admin_cli.check", "Check configuration, database and binds"),
+    "carrier": ("admin_cli.carriers", "Carriers: their binds, pauses, reload of the configuration"),
     "db": ("admin_cli.db", "The database: its state, its schema, its end"),
     "app": ("admin_cli.applications", "Applications: the tenants of this installation"),
     "user": ("admin_cli.users", "Users of an application, and their roles"),
