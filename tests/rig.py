@@ -51,6 +51,8 @@ LOOK_S = 0.005
 PATIENCE_S = 60.0
 """How long anything may take that is waited for, on a machine that has other things to do."""
 
+RECEIVED = ("delivered", "parked")
+
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -264,20 +266,22 @@ class Rig:
 
     def typed(self, *words: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SIARAN_")}
         return subprocess.Popen(
             [sys.executable, "-m", "admin_cli", *words, "--json", "--yes"],
-            env={
-                **kept,
-                "SIARAN_HOME": str(self.home),
-                "SIARAN_CONFIG": str(self.configuration),
-                "PYTHONPATH": str(ROOT),
-            },
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def environment(self) -> dict[str, str]:
+        """That of a command for this home; nothing of the environment's own is meant for it."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SIARAN_")}
+        ours = {"SIARAN_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        if self.configuration.exists():
+            ours["SIARAN_CONFIG"] = str(self.configuration)
+        return kept | ours
 
     def list_of(self, members: int) -> str:
         """A new list with so many members."""
@@ -327,6 +331,20 @@ class Rig:
             return {}
         lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
+
+    def launched(self) -> float:
+        """How many segments the engine has launched since its start."""
+        return self.metrics().get("siaran_segments_launched_total", 0.0)
+
+    def received(self) -> float:
+        """How many receipts it has committed since its start, good ones and early (parked) ones."""
+        seen = self.metrics()
+        return sum(seen.get(f'siaran_receipts_total{{state="{one}"}}', 0.0) for one in RECEIVED)
+
+    def delivered(self) -> int:
+        """How many messages of campaigns are delivered, by the counts in the database."""
+        ((n,),) = self.sql("SELECT coalesce(sum(n), 0)::int FROM tally WHERE state = 'delivered'")
+        return int(n)
 
     def database_url(self, user: str = "siaran") -> str:
         """The database's; `postgres` may do everything in an embedded one."""

@@ -1,0 +1,60 @@
+"""The benchmarks run, each of them as small as can be: what isn't run doesn't work for long."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.benchmarks.__main__ import benchmarks, main
+from tests.benchmarks.figures import Figure, shown, table
+
+
+def test_a_turn_is_measured_with_its_floor(capsys: pytest.CaptureFixture[str]) -> None:
+    """All columns of it, of one small run."""
+    words = ("turn", "--messages", "300", "--window", "50", "--runs", "1", "--json")
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    figures = {one["name"]: one["median"] for one in document["benchmarks"]["turn"]}
+    assert all(value >= 0 for value in figures.values())
+    for name in ("messages", "engine CPU a message", "engine CPU ÷ floor", "messages/s ÷ floor"):
+        assert f"window 50: {name}" in figures
+    assert document["machine"]["postgresql"].startswith("18")
+
+
+def test_the_codec_is_measured_in_no_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a table for people."""
+    assert main(["codec", "--runs", "1"]) == 0
+    assert "deliver_sm → receipt: smpplib ÷ ours" in capsys.readouterr().out
+
+
+def test_each_says_what_it_measures_and_how_to_read_it() -> None:
+    """The first line of its module stands in --list, the rest in its --help."""
+    for one in benchmarks():
+        assert one.title.endswith("."), one.name
+        assert len(one.words.splitlines()) > 3, one.name
+
+
+def test_a_bar_is_met_by_the_median() -> None:
+    """Ranges tell how far to trust it."""
+    figure = Figure(name="messages", unit="/s", values=[9_000, 16_000, 17_000], at_least=15_000)
+    assert figure.met
+    assert table([figure]).splitlines()[1].split() == (
+        ["messages", "16,000", "9,000", "…", "17,000", "/s", "≥", "15,000:", "yes"]
+    )
+    assert not Figure(name="engine CPU", unit="µs", values=[41.0], at_most=40).met
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "0"),
+        (0.12345, "0.123"),
+        (1.5, "1.50"),
+        (23.26, "23.3"),
+        (999, "999"),
+        (15123.4, "15,123"),
+    ],
+)
+def test_a_figure_has_the_digits_that_mean_something(value: float, words: str) -> None:
+    assert shown(value) == words
