@@ -157,20 +157,20 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
     ready: list[tuple[Candidate, Origin]] = []
     busy: list[int] = []
     hold: list[int] = []
-    holding = held.holding(tx) if any(row[15] == "uncertain" for row in rows) else frozenset()
+    holding = held.holding(tx) if any(row[-2] == "uncertain" for row in rows) else frozenset()
     gone = set(ids)
-    for row in rows:
-        state, launched = row[17], row[18]
+    for *columns, state, launched in rows:
+        candidate, origin = Candidate._make(columns[:8]), Origin._make(columns[8:])
         if state not in ("queued", "uncertain"):
             continue
-        if state == "uncertain" and row[7] in holding:
-            hold.append(row[0])
+        if state == "uncertain" and origin.application_id in holding:
+            hold.append(candidate.id)
             continue
-        gone.discard(row[0])
+        gone.discard(candidate.id)
         if launched:
-            busy.append(row[0])
+            busy.append(candidate.id)
         else:
-            ready.append((Candidate._make(row[:8]), Origin._make(row[8:17])))
+            ready.append((candidate, origin))
     drop_due(tx, gone)
     if hold:
         held.hold(tx, hold, now)

@@ -251,7 +251,7 @@ def test_what_is_tried_again_what_got_no_answer_and_what_is_held(holding: Road) 
     for at, after_s in ((seen.retry_at, 30), (seen.resend_at, nodes.UNCERTAIN_S)):
         assert at is not None
         assert timedelta(0) <= at - before - timedelta(seconds=after_s) < timedelta(seconds=20)
-    road.pass_time(100)
+    road.pass_time(4000)
     late = stragglers(road, campaign)
     assert (late.refused, late.retry_at) == (0, None), "due by now: they wait for a slot"
 
