@@ -63,6 +63,24 @@ def test_the_shared_options_are_told_once() -> None:
     assert told == docs.SHARED
 
 
+def test_every_command_that_is_typed_anywhere_exists() -> None:
+    """With its options: in blocks of commands and within sentences, but not where it is missing."""
+    entries = {entry.name: entry for entry in ENTRIES}
+    text = TEXT.replace(chapter("## Not built yet"), "")
+    typed = re.findall(r"^siaran ([a-z].*)$", text, re.MULTILINE)
+    typed += re.findall(r"`siaran ([a-z][^`]*)`", text)
+    assert len(typed) > 100
+    for line in typed:
+        words = re.sub(r"\s+#.*|[…|<>].*", "", line).split()
+        name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in entries), None)
+        if name is None:
+            assert words[0] in main.COMMANDS, line
+            assert len(words) == 1, line  # `siaran campaign` as such
+            continue
+        options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= {*entries[name].options, "--help"}, line
+
+
 def test_every_exit_code_is_told() -> None:
     """As `admin_cli.main` names them, and that of a reader who has gone."""
     codes = {main.DONE, main.REFUSED, main.USAGE, main.UNREACHABLE, main.INTERRUPTED}
