@@ -21,6 +21,8 @@ from admin_cli.desk import Desk, command, single
 from engine.clock import utc_now
 from engine.operations import Refused
 from smpp import status, subscribers, transport
+from smpp.alphabet import Alphabet
+from smpp.options import ReceiptIds, ReceiptsPer, Version
 from smpp.receipt import ReceiptState
 from smpp.simulator import Counters, Options, serve
 
@@ -65,6 +67,25 @@ def smsc(
         Path | None,
         typer.Option("--password-file", metavar="FILE", help="or the file with it"),
     ] = None,
+    smpp_version: Annotated[
+        Version,
+        typer.Option("--smpp-version", metavar="V", help="3.3, 3.4, 5.0; same: that of the ESME"),
+    ] = _DEFAULT.smpp_version,
+    alphabet: Annotated[
+        Alphabet,
+        typer.Option("--alphabet", metavar="A", help="data_coding 0 means: gsm, latin1, ascii"),
+    ] = _DEFAULT.alphabet,
+    refuse_binds: Annotated[
+        str | None,
+        typer.Option("--refuse-binds", metavar="S", help="with this status: ESME_RINVPASWD, 13"),
+    ] = None,
+    refuse_first: Annotated[
+        int | None,
+        typer.Option("--refuse-first", min=0, metavar="N", help="only so many of them; else all"),
+    ] = None,
+    silent_bind: Annotated[
+        bool, typer.Option("--silent-bind", help="accept connections, never answer a bind")
+    ] = _DEFAULT.silent_bind,
     latency_ms: Annotated[
         float, typer.Option("--latency-ms", min=0, metavar="MS", help="from submit to response")
     ] = _DEFAULT.latency_ms,
@@ -85,6 +106,29 @@ def smsc(
             "--receipt-form", metavar="F", help="id and state are in: text, tlv, text+tlv"
         ),
     ] = ReceiptForm.BOTH,
+    receipt_ids: Annotated[
+        ReceiptIds,
+        typer.Option(
+            "--receipt-ids",
+            metavar="F",
+            help="same as in responses, or hex, decimal, stripped of zeros",
+        ),
+    ] = _DEFAULT.receipt_ids,
+    receipt_first: Annotated[
+        bool, typer.Option("--receipt-first", help="a receipt, and only then the response")
+    ] = _DEFAULT.receipt_first,
+    receipts_per: Annotated[
+        ReceiptsPer,
+        typer.Option(
+            "--receipts-per", metavar="F", help="one for each segment, or for each message"
+        ),
+    ] = _DEFAULT.receipts_per,
+    intermediate: Annotated[
+        bool, typer.Option("--intermediate", help="before each receipt one that says ENROUTE")
+    ] = _DEFAULT.intermediate,
+    duplicates: Annotated[
+        int, typer.Option("--duplicates", min=0, metavar="N", help="each receipt N times more")
+    ] = _DEFAULT.duplicates,
     error_pct: Annotated[
         float,
         typer.Option("--error-pct", min=0, max=100, metavar="P", help="so many submits refused"),
@@ -93,10 +137,55 @@ def smsc(
         str,
         typer.Option("--error-status", metavar="S", help="with this: ESME_RINVDSTADR, 0x0B, 11"),
     ] = status.info(_DEFAULT.error_status).name,
+    errors: Annotated[
+        list[str] | None,
+        typer.Option("--errors", metavar="S=P", help="more of them, each with its share: 0x45=2.5"),
+    ] = None,
+    error_body: Annotated[
+        bool, typer.Option("--error-body", help="errors have an empty id; else no body")
+    ] = _DEFAULT.error_body,
+    silent_pct: Annotated[
+        float,
+        typer.Option("--silent-pct", min=0, max=100, metavar="P", help="so many never answered"),
+    ] = _DEFAULT.silent_pct,
+    no_id_pct: Annotated[
+        float,
+        typer.Option("--no-id-pct", min=0, max=100, metavar="P", help="so many without an id"),
+    ] = _DEFAULT.no_id_pct,
+    wrong_sequence_pct: Annotated[
+        float,
+        typer.Option(
+            "--wrong-sequence-pct", min=0, max=100, metavar="P", help="so many answered as others"
+        ),
+    ] = _DEFAULT.wrong_sequence_pct,
     throttle_pct: Annotated[
         float,
         typer.Option("--throttle-pct", min=0, max=100, metavar="P", help="so many throttled"),
     ] = _DEFAULT.throttle_pct,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", min=0.001, metavar="R", help="so many submits a second are taken"),
+    ] = None,
+    burst: Annotated[
+        int | None,
+        typer.Option("--burst", min=1, metavar="N", help="so many at once; else a second's"),
+    ] = None,
+    over_status: Annotated[
+        str,
+        typer.Option("--over-status", metavar="S", help="above the rate: ESME_RMSGQFUL, 0x58"),
+    ] = status.info(_DEFAULT.over_status).name,
+    congestion: Annotated[
+        int | None,
+        typer.Option(
+            "--congestion", min=0, max=100, metavar="P", help="congestion_state in each response"
+        ),
+    ] = None,
+    stall_after: Annotated[
+        int | None,
+        typer.Option(
+            "--stall-after", min=1, metavar="N", help="then read and write no more, stay connected"
+        ),
+    ] = None,
     drop_every: Annotated[
         int | None,
         typer.Option("--drop-every", min=1, metavar="N", help="cut the connection at each Nth"),
@@ -146,33 +235,59 @@ def smsc(
       text = "YES"
       share = 0.1                 # of those who could answer; 1 when left out
       delay_ms = 500              # 0 when left out
+      coding = "ucs2"             # gsm, latin1, ascii, ucs2, binary; what fits when left out
+      method = "sar"              # of a long text: udh8, udh16, sar, payload
+      backwards = true            # the last segment first
     """
     if no_receipts and receipt_after_ms:
         raise typer.BadParameter("--no-receipts and --receipt-after-ms contradict each other")
     if tls_certificate is None and (tls_key or tls_client_ca):
         raise typer.BadParameter("--tls-key and --tls-client-ca need a --tls-certificate")
-    options = Options(
-        host=host,
-        port=port,
-        system_id=system_id,
-        password=_password(password_env, password_file),
-        latency_ms=latency_ms,
-        receipt_after_ms=None if no_receipts else receipt_after_ms,
-        receipt_state=receipt_state,
-        receipt_form=receipt_form.value,
-        error_pct=error_pct,
-        error_status=_status(error_status),
-        throttle_pct=throttle_pct,
-        drop_every=drop_every,
-        window=window,
-        deliver_window=deliver_window,
-        record=record,
-        replies=_rules(replies),
-        seed=seed,
-        tls_certificate=tls_certificate,
-        tls_key=tls_key,
-        tls_client_ca=tls_client_ca,
-    )
+    try:
+        options = Options(
+            host=host,
+            port=port,
+            system_id=system_id,
+            password=_password(password_env, password_file),
+            smpp_version=smpp_version,
+            alphabet=alphabet,
+            refuse_binds=_status("--refuse-binds", refuse_binds) if refuse_binds else 0,
+            refuse_first=refuse_first,
+            silent_bind=silent_bind,
+            latency_ms=latency_ms,
+            window=window,
+            rate=rate,
+            burst=burst,
+            over_status=_status("--over-status", over_status),
+            congestion=congestion,
+            error_pct=error_pct,
+            error_status=_status("--error-status", error_status),
+            errors=tuple(map(_share, errors or ())),
+            error_body=error_body,
+            throttle_pct=throttle_pct,
+            silent_pct=silent_pct,
+            no_id_pct=no_id_pct,
+            wrong_sequence_pct=wrong_sequence_pct,
+            drop_every=drop_every,
+            stall_after=stall_after,
+            receipt_after_ms=None if no_receipts else receipt_after_ms,
+            receipt_state=receipt_state,
+            receipt_form=receipt_form.value,
+            receipt_ids=receipt_ids,
+            receipt_first=receipt_first,
+            receipts_per=receipts_per,
+            intermediate=intermediate,
+            duplicates=duplicates,
+            deliver_window=deliver_window,
+            record=record,
+            replies=_rules(replies),
+            seed=seed,
+            tls_certificate=tls_certificate,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     try:
         shell.run(_be, options, desk.json)
     except BrokenPipeError:
@@ -261,7 +376,18 @@ def _rules(file: Path | None) -> tuple[subscribers.Rule, ...]:
         raise Refused(" ".join(str(error).split())) from error
 
 
-def _status(word: str) -> int:
+def _share(word: str) -> tuple[int, float]:
+    """A status and its share in percent: `0x45=2.5`."""
+    name, _, share = word.partition("=")
+    try:
+        return _status("--errors", name), float(share)
+    except ValueError:
+        raise typer.BadParameter(
+            f'--errors "{word}": expected a status and its share in percent, like 0x45=2.5'
+        ) from None
+
+
+def _status(option: str, word: str) -> int:
     """The number of a status, given by name (with or without ESME_) or as a number."""
     try:
         number = int(word, 0)
@@ -274,5 +400,5 @@ def _status(word: str) -> int:
         return found
     near = difflib.get_close_matches(wanted, names, n=2) or ["ESME_RINVDSTADR", "0x0B"]
     raise typer.BadParameter(
-        f'--error-status "{word}": no status of SMPP is called so; try {" or ".join(near)}'
+        f'{option} "{word}": no status of SMPP is called so; try {" or ".join(near)}'
     )

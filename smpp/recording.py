@@ -9,15 +9,18 @@ is null for what the SMSC did not take.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from smpp import alphabet
+from smpp import alphabet, national, tlv
+from smpp.alphabet import Alphabet
 from smpp.pdu import Submit
 
 _UDHI: Final = 0x40
 _CONCATENATED_8: Final = 0x00
 _CONCATENATED_16: Final = 0x08
+_DEFAULT: Final = (0x00, 0x10)  # the default alphabet; flash
 
 
 class Part(NamedTuple):
@@ -28,19 +31,34 @@ class Part(NamedTuple):
     total: int
 
 
-def read(submit: Submit) -> tuple[str, Part | None]:
-    """The text of a segment, and its place when it is one of several. Never raises."""
-    octets, part = submit.octets, None
+def read(submit: Submit, default: Alphabet = "gsm") -> tuple[str, Part | None]:
+    """The text of a segment, and its place when it is one of several. Never raises.
+
+    `default` is what data_coding 0 means.
+    """
+    octets, part, shift = submit.octets, None, national.PLAIN
     if submit.esm_class & _UDHI and octets:
         end = 1 + octets[0]
-        part = _part(octets[1:end])
+        header = octets[1:end]
+        part, shift = _part(header), national.read_header(header)
         octets = octets[end:]
-    return alphabet.decode(octets, submit.data_coding), part
+    elif tlv.SAR_TOTAL_SEGMENTS in submit.tlvs:
+        part = _sar(submit.tlvs)
+    if shift != national.PLAIN and default == "gsm" and submit.data_coding in _DEFAULT:
+        return national.decode(octets, shift), part
+    return alphabet.decode(octets, submit.data_coding, default), part
 
 
-def line(submit: Submit, *, bind: str, message_id: str | None, at: datetime) -> str:
+def line(
+    submit: Submit,
+    *,
+    bind: str,
+    message_id: str | None,
+    at: datetime,
+    default: Alphabet = "gsm",
+) -> str:
     """The line of one submit_sm, with its newline."""
-    text, part = read(submit)
+    text, part = read(submit, default)
     record = {
         "at": at.isoformat(),
         "bind": bind,
@@ -69,3 +87,12 @@ def _part(header: bytes) -> Part | None:
             return Part(value[0] << 8 | value[1], value[3], value[2])
         at += 2 + size
     return None
+
+
+def _sar(tlvs: Mapping[int, bytes]) -> Part:
+    """The place that SAR parameters tell (SMPP 3.4 §5.3.2.22–24); what is missing is 0."""
+    reference, total, part = (
+        int.from_bytes(tlvs.get(tag, b""), "big")
+        for tag in (tlv.SAR_MSG_REF_NUM, tlv.SAR_TOTAL_SEGMENTS, tlv.SAR_SEGMENT_SEQNUM)
+    )
+    return Part(reference, part, total)

@@ -27,11 +27,13 @@ from smpp.events import (
     Requested,
     Submits,
 )
+from smpp.options import VERSIONS, Options
 from smpp.pdu import Bind, Submit
-from smpp.protocol import Connection
+from smpp.protocol import SAME_VERSION, Connection
 from smpp.session import Session, SessionClosed
-from smpp.smsc import Counters, Delivery, Options, Smsc
+from smpp.smsc import Answer, Counters, Delivery, Fault, Smsc
 from smpp.states import Role, State
+from smpp.timers import Timing
 
 __all__ = ["Counters", "Options", "serve"]
 
@@ -39,6 +41,10 @@ _NAME: Final = "siaran-smsc"
 _RECEIVING: Final = frozenset({State.BOUND_RX, State.BOUND_TRX})
 _AGAIN_S: Final = 1.0
 """Pause before a delivery that was refused for the moment (ESME_RX_T_APPN) is tried again."""
+_EARLY_S: Final = 0.05
+"""A receipt is so much before its response: in another write, or they would be read as one."""
+_PATIENT: Final = Timing(session_init_s=86400.0)
+"""For binds that are not to be answered: the connection stays open all the same."""
 _AGAIN: Final = frozenset({status.TEMPORARY, status.QUEUE_FULL, status.THROTTLED})
 
 
@@ -81,7 +87,8 @@ class _Server:
 
     async def talk(self, stream: trio.abc.Stream) -> None:
         """One connection, from accept to close."""
-        session = Session(stream, Connection(Role.SMSC, now=trio.current_time()))
+        timing = _PATIENT if self.smsc.options.silent_bind else Timing()
+        session = Session(stream, Connection(Role.SMSC, timing=timing, now=trio.current_time()))
         link: _Link | None = None
         try:
             async with trio.open_nursery() as nursery:
@@ -103,18 +110,30 @@ class _Server:
 
     async def _bind(self, session: Session, pdu: Bind) -> "_Link | None":
         refusal = self.smsc.admit(pdu)
-        await session.answer_bind(refusal, _NAME)
-        if refusal:
-            self.smsc.counters.binds_refused += 1
+        if refusal is None:
             return None
-        self.smsc.counters.binds += 1
+        counters = self.smsc.counters
+        if refusal:
+            counters.binds_refused += 1
+        else:
+            counters.binds += 1
+        version = VERSIONS.get(self.smsc.options.smpp_version, SAME_VERSION)
+        await session.answer_bind(refusal, _NAME, version)
+        if refusal:
+            return None
         return _Link(self, session, pdu.system_id)
 
     def record(self, lines: list[tuple[Submit, str | None]], system_id: str, at: datetime) -> None:
         """Write down what came, before it is answered."""
         if self._record is not None:
             self._record.writelines(
-                recording.line(submit, bind=system_id, message_id=message_id, at=at)
+                recording.line(
+                    submit,
+                    bind=system_id,
+                    message_id=message_id,
+                    at=at,
+                    default=self.smsc.options.alphabet,
+                )
                 for submit, message_id in lines
             )
             self._record.flush()
@@ -130,7 +149,9 @@ class _Link:
         self._session = session
         self._system_id = system_id
         self._account = server.smsc.account(system_id)
-        self._responses: deque[tuple[float, list[tuple[int, int, int, str]]]] = deque()
+        self._responses: deque[tuple[float, list[Answer], dict[int, Fault]]] = deque()
+        self._read = 0
+        self._stalled = False
         self._unanswered = 0
         self._wake = trio.Event()
         self._account.wakers.add(self.wake)
@@ -172,13 +193,17 @@ class _Link:
     async def _submitted(self, items: list[Submit]) -> None:
         smsc, options, counters = self._smsc, self._smsc.options, self._smsc.counters
         now = trio.current_time()
-        answers: list[tuple[int, int, int, str]] = []
+        answers: list[Answer] = []
+        faults: dict[int, Fault] = {}
         taken: list[tuple[Submit, str]] = []
         lines: list[tuple[Submit, str | None]] = []
         drop = False
         for submit in items:
             counters.submits += 1
-            verdict = smsc.verdict(self._unanswered + len(answers))
+            verdict = smsc.verdict(submit, self._unanswered + len(answers), now)
+            if isinstance(verdict, Fault):
+                faults[len(answers)] = verdict
+                verdict = status.OK
             message_id = "" if verdict else smsc.accept(submit)
             if verdict == status.THROTTLED:
                 counters.throttled += 1
@@ -194,9 +219,10 @@ class _Link:
         at = self._utc_now()
         self._record(lines, self._system_id, at)
         answer_at = now + options.latency_ms / 1000
-        self._account.owe(
-            smsc.receipts(taken, at), answer_at + (options.receipt_after_ms or 0) / 1000
-        )
+        receipt_at = answer_at + (options.receipt_after_ms or 0) / 1000
+        if options.receipt_first:
+            receipt_at, answer_at = now, max(answer_at, now + _EARLY_S)
+        self._account.owe(smsc.receipts(taken, at), receipt_at)
         if options.replies:
             for submit, _ in taken:
                 if (reply := smsc.replies(submit)) is not None:
@@ -205,8 +231,12 @@ class _Link:
             counters.drops += 1
             await self._session.aclose()
             return
+        self._read += len(items)
+        if options.stall_after is not None and self._read >= options.stall_after:
+            self._stalled = True
+            await trio.sleep_forever()  # nothing is read any more
         self._unanswered += len(answers)
-        self._responses.append((answer_at, answers))
+        self._responses.append((answer_at, answers, faults))
         self.wake()
 
     def _acked(self, items: list[Answered]) -> None:
@@ -228,10 +258,12 @@ class _Link:
         """The octets of all that is due: responses first, then deliveries, in one write."""
         connection = self._session.connection
         octets: list[bytes] = []
+        if self._stalled:
+            return b""
         while self._responses and self._responses[0][0] <= now:
-            _, answers = self._responses.popleft()
+            _, answers, faults = self._responses.popleft()
             self._unanswered -= len(answers)
-            octets.append(connection.answer_submits(answers))
+            octets.append(self._smsc.responses(answers, faults))
         room = self._room()
         if room:
             deliveries = self._account.take_due(now, room)
@@ -249,6 +281,8 @@ class _Link:
         return self._smsc.options.deliver_window - connection.outstanding
 
     def _next_due(self) -> float:
+        if self._stalled:
+            return math.inf
         due = [self._responses[0][0]] if self._responses else []
         owed = self._account.next_due()
         if owed is not None and self._room():

@@ -6,71 +6,19 @@ belongs to its account, not to a connection. All randomness comes from one seede
 
 import heapq
 import itertools
-import math
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
-from datetime import datetime
-from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import Enum, auto
+from typing import Final
 
-from smpp import codec, receipt_dates, recording, segments, status, subscribers, tlv
-from smpp.pdu import Bind, CancelSm, CancelSmResp, QuerySm, QuerySmResp, Submit
-from smpp.receipt import STATES, ReceiptState, render
+from smpp import codec, recording, status, subscribers, tlv
+from smpp.options import Options
+from smpp.pdu import RESPONSE, Bind, CancelSm, CancelSmResp, QuerySm, QuerySmResp, Submit
+from smpp.receipt import STATES
+from smpp.receipting import Delivery, Receipting, in_responses
 
-ReceiptForm = Literal["text+tlv", "text", "tlv"]
-
-_RECEIPT: Final = 0x04  # esm_class of a deliver_sm that is a receipt (SMPP 3.4 §5.2.12)
-_WANTS_RECEIPT: Final = 0x03  # registered_delivery: 0 none, 1 any outcome, 2 failures (§5.2.17)
-_FAILURES_ONLY: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the SMSC is like. Percentages are of the submit_sm received."""
-
-    host: str = "127.0.0.1"
-    port: int = 2775
-    system_id: str | None = None
-    """Who may bind; None: anybody."""
-    password: str | None = field(default=None, repr=False)
-    latency_ms: float = 0.0
-    """From submit_sm to its response."""
-    receipt_after_ms: float | None = 0.0
-    """From response to receipt; None: no receipts."""
-    receipt_state: ReceiptState = ReceiptState.DELIVERED
-    receipt_form: ReceiptForm = "text+tlv"
-    error_pct: float = 0.0
-    error_status: int = status.SYSTEM_ERROR
-    throttle_pct: float = 0.0
-    drop_every: int | None = None
-    """Cut the connection at each so many submit_sm: taken, but their responses are lost."""
-    window: int | None = None
-    """More submit_sm without response on one bind than this are throttled."""
-    deliver_window: int = 500
-    """So many deliver_sm without response at most, on one bind."""
-    record: Path | None = None
-    """A JSONL file to which each submit_sm is added; see `recording`."""
-    replies: tuple[subscribers.Rule, ...] = ()
-    seed: int | None = None
-    tls_certificate: Path | None = None
-    """TLS, with the certificate in this file; None: none."""
-    tls_key: Path | None = None
-    """Its key, where that is in a file of its own."""
-    tls_client_ca: Path | None = None
-    """Let in only clients with a certificate of this CA."""
-
-    def __post_init__(self) -> None:
-        for name in ("error_pct", "throttle_pct"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} is {getattr(self, name):g}; it must be 0 to 100")
-        for name in ("latency_ms", "receipt_after_ms"):
-            if not 0 <= (getattr(self, name) or 0) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name):g}; it must be 0 or more")
-        for name in ("drop_every", "window", "deliver_window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+__all__ = ["Account", "Answer", "Counters", "Delivery", "Fault", "Options", "Smsc"]
 
 
 @dataclass(slots=True)
@@ -96,13 +44,6 @@ class Counters:
     def snapshot(self) -> dict[str, int]:
         """All of them by name."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
-
-
-class Delivery(NamedTuple):
-    """A deliver_sm that is owed: its body, and what it is."""
-
-    body: bytes
-    is_receipt: bool
 
 
 class Account:
@@ -148,17 +89,29 @@ class Smsc:
         self._accounts: dict[str, Account] = {}
         self._destinations: set[str] = set()
         self._seen: set[int] = set()
-        form = options.receipt_form
-        self._with_text, self._with_tlv = "text" in form, "tlv" in form
-        self._state_tlv = tlv.build(
-            tlv.MESSAGE_STATE, bytes((STATES[options.receipt_state].message_state,))
+        self._receipting = Receipting(options)
+        self.receipts = self._receipting.receipts
+        self._limiter = None
+        if options.rate is not None:
+            self._limiter = _Limiter(options.rate, options.burst)
+        self._faults = _faults(options)
+        self._plain = not (self._faults or options.rate or options.window) and (
+            options.smpp_version != "3.3"
         )
+        self._strange = options.congestion is not None or options.error_body
+        self._refusals = 0
 
-    def admit(self, pdu: Bind) -> int:
-        """The status that answers a bind."""
-        if self.options.system_id not in (None, pdu.system_id):
+    def admit(self, pdu: Bind) -> int | None:
+        """The status that answers a bind; None: nothing answers it."""
+        options = self.options
+        if options.silent_bind:
+            return None
+        if options.refuse_binds and self._refusals != options.refuse_first:
+            self._refusals += 1
+            return options.refuse_binds
+        if options.system_id not in (None, pdu.system_id):
             return status.INVALID_SYSTEM_ID
-        if self.options.password not in (None, pdu.password):
+        if options.password not in (None, pdu.password):
             return status.INVALID_PASSWORD
         return status.OK
 
@@ -166,23 +119,33 @@ class Smsc:
         """What that system_id is owed."""
         return self._accounts.setdefault(system_id, Account())
 
-    def verdict(self, unanswered: int) -> int:
-        """The status for one more submit_sm when so many have no response yet."""
-        options, chance = self.options, 0.0
+    def verdict(self, submit: Submit, unanswered: int, now: float) -> "int | Fault":
+        """The status for one more submit_sm when so many have no response yet; 0 takes it.
+
+        A fault takes it, too, and says what is wrong with its response.
+        """
+        if self._plain:
+            return status.OK
+        options = self.options
+        if submit.tlvs and options.smpp_version == "3.3":
+            return status.INVALID_COMMAND_LENGTH
         if options.window is not None and unanswered >= options.window:
             return status.THROTTLED
-        if options.error_pct or options.throttle_pct:
+        if self._limiter is not None and not self._limiter.takes(now):
+            return options.over_status
+        if self._faults:
             chance = self._rng.random() * 100
-            if chance < options.throttle_pct:
-                return status.THROTTLED
-            if chance < options.throttle_pct + options.error_pct:
-                return options.error_status
+            for share, fault in self._faults:
+                chance -= share
+                if chance < 0:
+                    return fault
         return status.OK
 
     def accept(self, submit: Submit) -> str:
         """Take a message; its id."""
         counters = self.counters
-        message_id = str(self._first_id + counters.accepted)
+        number, habit = self._first_id + counters.accepted, self.options.receipt_ids
+        message_id = str(number) if habit == "same" else in_responses(number, habit)
         counters.accepted += 1
         self._destinations.add(submit.destination)
         counters.unique_destinations = len(self._destinations)
@@ -192,45 +155,44 @@ class Smsc:
         self._seen.add(key)
         return message_id
 
-    def receipts(self, taken: Iterable[tuple[Submit, str]], at: datetime) -> list[Delivery]:
-        """The receipts that these messages ask for, dated `at`."""
+    def responses(self, answers: "Sequence[Answer]", faults: "Mapping[int, Fault]") -> bytes:
+        """The octets of the responses; `faults` says which of them are wrong, and how."""
+        if not (faults or self._strange):
+            return codec.submit_responses(answers)
+        return b"".join(
+            [self._response(*answer, faults.get(at)) for at, answer in enumerate(answers)]
+        )
+
+    def _response(
+        self, command: int, sequence: int, refusal: int, message_id: str, fault: "Fault | None"
+    ) -> bytes:
         options = self.options
-        if options.receipt_after_ms is None:
-            return []
-        state = options.receipt_state
-        good = state is ReceiptState.DELIVERED
-        date = receipt_dates.write(at)
-        owed: list[Delivery] = []
-        for submit, message_id in taken:
-            wanted = submit.registered_delivery & _WANTS_RECEIPT
-            if not wanted or (wanted == _FAILURES_ONLY and good):
-                continue
-            text = tlvs = b""
-            if self._with_text:
-                err = "000" if good else "001"
-                text = render(message_id, state, submit_date=date, done_date=date, err=err)
-            if self._with_tlv:
-                value = message_id.encode("ascii") + b"\0"
-                tlvs = tlv.build(tlv.RECEIPTED_MESSAGE_ID, value) + self._state_tlv
-            body = codec.deliver_back(submit, esm_class=_RECEIPT, short_message=text, tlvs=tlvs)
-            owed.append(Delivery(body, is_receipt=True))
-        return owed
+        if fault is Fault.SILENT:
+            return b""
+        if fault is Fault.WRONG_SEQUENCE:
+            sequence = (sequence + _FAR_OFF) & 0x7FFFFFFF
+        body = b"" if fault is Fault.NO_ID else message_id.encode("ascii") + b"\0"
+        if refusal and not options.error_body:
+            body = b""
+        if options.congestion is not None:
+            body = (body or b"\0") + tlv.build(tlv.CONGESTION_STATE, bytes((options.congestion,)))
+        return codec.pack_header(16 + len(body), command | RESPONSE, refusal, sequence) + body
 
     def replies(self, submit: Submit) -> tuple[list[Delivery], float] | None:
         """What the subscriber writes back, and after how many seconds."""
-        text, _ = recording.read(submit)
+        text, _ = recording.read(submit, self.options.alphabet)
         rule = subscribers.choose(self.options.replies, text, self._rng)
         if rule is None:
             return None
-        cut = segments.split(rule.text, None, reference=self._rng.randrange(256))
         bodies = [
             codec.deliver_back(
                 submit,
                 esm_class=segment.esm_class,
                 data_coding=segment.data_coding,
                 short_message=segment.octets,
+                tlvs=segment.tlvs,
             )
-            for segment in cut
+            for segment in rule.segments(self._rng.randrange(256))
         ]
         return [Delivery(body, is_receipt=False) for body in bodies], rule.delay_ms / 1000
 
@@ -245,6 +207,54 @@ class Smsc:
 
     def _is_ours(self, message_id: str) -> bool:
         """Whether `accept` has given this id."""
-        return message_id.isdecimal() and 0 <= int(message_id) - self._first_id < (
-            self.counters.accepted
-        )
+        try:
+            number = int(message_id, 16 if self.options.receipt_ids == "decimal" else 10)
+        except ValueError:
+            return False
+        return 0 <= number - self._first_id < self.counters.accepted
+
+
+class Fault(Enum):
+    """What is wrong with the response to a message that was taken."""
+
+    SILENT = auto()  # there is none
+    NO_ID = auto()
+    WRONG_SEQUENCE = auto()
+
+
+Answer = tuple[int, int, int, str]
+"""command and sequence of the request, status, message_id."""
+
+_FAR_OFF: Final = 1_000_000
+"""From the right sequence number to the wrong one: none that is outstanding."""
+
+
+def _faults(options: Options) -> tuple[tuple[float, "int | Fault"], ...]:
+    """What may happen to a submit_sm, with its share in percent."""
+    possible: tuple[tuple[float, int | Fault], ...] = (
+        (options.throttle_pct, status.THROTTLED),
+        (options.error_pct, options.error_status),
+        *((share, number) for number, share in options.errors),
+        (options.silent_pct, Fault.SILENT),
+        (options.no_id_pct, Fault.NO_ID),
+        (options.wrong_sequence_pct, Fault.WRONG_SEQUENCE),
+    )
+    return tuple((share, fault) for share, fault in possible if share)
+
+
+class _Limiter:
+    """So many a second, and so many at once after a pause."""
+
+    def __init__(self, rate: float, burst: int | None) -> None:
+        self._rate = rate
+        self._most = self._left = float(max(1, round(rate)) if burst is None else burst)
+        self._at = 0.0
+
+    def takes(self, now: float) -> bool:
+        """Whether one more is within the limit."""
+        self._left = min(self._left + (now - self._at) * self._rate, self._most)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
