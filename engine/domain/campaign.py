@@ -158,7 +158,8 @@ class Stragglers:
 
     `refused` are tried again, the first of them at `retry_at`, most of them for `refusal`.
     `unanswered` are uncertain and sent again, or held when that is the setting (`hold`), from
-    `resend_at` on. `held` are uncertain until a person resolves them (R-8.2).
+    `resend_at` on. `held` are uncertain until a person resolves them (R-8.2). `routed` wait for a
+    carrier of their route, and `unrouted` have no route (R-5.5).
     """
 
     refused: int = 0
@@ -168,6 +169,8 @@ class Stragglers:
     resend_at: datetime | None = None
     hold: bool = False
     held: int = 0
+    routed: int = 0
+    unrouted: int = 0
 
 
 def why(
@@ -178,6 +181,7 @@ def why(
     *,
     way: WayOut,
     stragglers: Stragglers,
+    pause_reason: str | None = None,
 ) -> str:
     """Say in one line why `campaign` is not sending, or that it is (R-3.4).
 
@@ -191,7 +195,8 @@ def why(
             return hindrance(way, zone) or _why_queued(campaign, campaigns, now)
         case CampaignState.RUNNING:
             waiting = _why_later(campaign, stragglers, zone)
-            if waiting and campaign.unlaunched <= stragglers.refused:
+            later = stragglers.refused + stragglers.routed + stragglers.unrouted
+            if waiting and campaign.unlaunched <= later:
                 begin = "nothing of it can be launched now"
             else:
                 begin = f"it is sending: {campaign.unlaunched:,} to launch, {campaign.in_flight:,} in flight"
@@ -201,6 +206,8 @@ def why(
             line = "; ".join((begin, *_why_later(campaign, stragglers, zone)))
             only_held = 0 < _left(campaign) <= stragglers.held
             return line if only_held else hindrance(way, zone) or line
+        case CampaignState.PAUSED if pause_reason:
+            return f"it is paused: {pause_reason}"
         case _:
             sentence = DEFINITIONS[campaign.state].removesuffix(".")
             return f"it is {campaign.state}: {sentence[0].lower()}{sentence[1:]}"
@@ -209,6 +216,13 @@ def why(
 def _why_later(campaign: CampaignFacts, stragglers: Stragglers, zone: ZoneInfo) -> list[str]:
     """What of it waits for something else than its turn, and for what."""
     lines: list[str] = []
+    if stragglers.unrouted:
+        lines.append(f"without a route: {stragglers.unrouted:,}; see [[routes]] in siaran.toml")
+    if stragglers.routed:
+        lines.append(
+            f"waiting for a carrier of their route: {stragglers.routed:,} (down, paused, or as fast "
+            "as it may be; see `siaran carrier ls`)"
+        )
     if stragglers.refused and stragglers.retry_at:
         reason = f" ({stragglers.refusal})" if stragglers.refusal else ""
         lines.append(

@@ -77,6 +77,7 @@ def show(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Shown:
             rules.zone(campaign.timezone),
             way=nodes.way_out(tx),
             stragglers=stragglers,
+            pause_reason=campaign.pause_reason,
         ),
     )
 

@@ -52,6 +52,7 @@ class Campaign:
     started_at: datetime | None
     ended_at: datetime | None
     recipients: int | None  # None before the start
+    pause_reason: str | None  # when it is paused, and not just because somebody wanted it
 
     def __post_init__(self) -> None:
         # psycopg gives the enum's word; everything above speaks of states.
@@ -88,7 +89,8 @@ class Progress:
 
 _COLUMNS: Final = """
     c.id, c.list_id, l.name AS list, c.state, c.quick, c.batch, c.text, c.encoding, c.sender,
-    c.scheduled_at, c.timezone, c.created_at, c.created_by, c.started_at, c.ended_at, c.recipients
+    c.scheduled_at, c.timezone, c.created_at, c.created_by, c.started_at, c.ended_at, c.recipients,
+    CASE WHEN c.state = 'paused' THEN c.pause_reason END AS pause_reason
 """
 
 
@@ -289,7 +291,8 @@ def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
     due = tx.execute(
         # due is small, or a carrier refuses everything: read as a whole, for one campaign at a time
         """
-        SELECT message_id, due_at, due_at > now(), count(*) FILTER (WHERE due_at > now()) OVER ()
+        SELECT message_id, due_at, due_at > now(), route_id,
+               count(*) FILTER (WHERE due_at > now()) OVER ()
         FROM due WHERE campaign_id = %s ORDER BY due_at LIMIT %s
         """,
         (campaign_id, _LOOKED_AT),
@@ -303,14 +306,19 @@ def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
     }
     refused = [
         (due_at, states[message_id][1])
-        for message_id, due_at, later, _ in due
+        for message_id, due_at, later, *_ in due
         if later and states.get(message_id, ("", None))[0] == "queued"
+    ]
+    routes = [
+        route_id
+        for message_id, _, later, route_id, _ in due
+        if not later and states.get(message_id, ("",))[0] == "queued"
     ]
     unanswered = [
         due_at for message_id, due_at, *_ in due if states.get(message_id, ("",))[0] == "uncertain"
     ]
     reasons = Counter(reason for _, reason in refused if reason is not None)
-    beyond = max(due[0][3] - _LOOKED_AT, 0) if due else 0
+    beyond = max(due[0][-1] - _LOOKED_AT, 0) if due else 0
     return Stragglers(
         refused=len(refused) + beyond,
         retry_at=refused[0][0] if refused else None,
@@ -319,4 +327,6 @@ def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
         resend_at=unanswered[0] if unanswered else None,
         hold=settings.get(tx, application_id, UNCERTAIN) is Uncertain.HOLD,
         held=held.count(tx, application_id, campaign_id),
+        routed=sum(route_id > 0 for route_id in routes),
+        unrouted=sum(route_id < 0 for route_id in routes),
     )

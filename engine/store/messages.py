@@ -153,7 +153,7 @@ def resend(tx: Tx, application_id: int, ids: Sequence[int]) -> list[int]:
         INSERT INTO due (message_id, class, campaign_id, due_at)
         SELECT id, class, campaign_id, now() FROM message
          WHERE id = ANY (%s::bigint[]) AND application_id = %s AND state = 'uncertain' ORDER BY id
-            ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at
+            ON CONFLICT (message_id) DO UPDATE SET due_at = excluded.due_at, route_id = 0
         """,
         (ints(ids), application_id),
     )

@@ -213,16 +213,23 @@ def way_out(tx: Tx) -> WayOut:
     row = tx.execute(
         # node has a row an engine; session_open; session_pkey backwards, mostly to its first row
         """
+        WITH bound AS (
+            SELECT DISTINCT c.name, c.paused_at IS NOT NULL AS paused
+              FROM session s
+              JOIN node n ON n.id = s.node_id AND n.epoch = s.epoch
+              JOIN carrier c ON c.id = s.carrier_id
+             WHERE s.closed_at IS NULL AND s.sends AND n.lease_until > now())
         SELECT (SELECT max(lease_until) FROM node WHERE lease_until > '-infinity'),
                EXISTS (SELECT FROM node WHERE lease_until > now()),
-               EXISTS (SELECT FROM session s JOIN node n ON n.id = s.node_id AND n.epoch = s.epoch
-                        WHERE s.closed_at IS NULL AND s.sends AND n.lease_until > now()),
+               EXISTS (SELECT FROM bound WHERE NOT paused),
                (SELECT s.close_reason FROM session s
-                 WHERE s.closed_at IS NOT NULL AND s.sends ORDER BY s.id DESC LIMIT 1)
+                 WHERE s.closed_at IS NOT NULL AND s.sends ORDER BY s.id DESC LIMIT 1),
+               ARRAY(SELECT name FROM bound WHERE paused ORDER BY name)
         """
     ).fetchone()
     assert row is not None
-    return WayOut(up_until=row[0], engine=row[1], bind=row[2], fell=row[3])
+    up_until, engine, bind, fell, paused = row
+    return WayOut(up_until=up_until, engine=engine, bind=bind, fell=fell, paused=tuple(paused))
 
 
 def close_sessions(tx: Tx, closed: Iterable[tuple[int, str]], now: datetime) -> None:

@@ -256,6 +256,21 @@ def test_what_is_tried_again_what_got_no_answer_and_what_is_held(holding: Road) 
     assert (late.refused, late.retry_at) == (0, None), "due by now: they wait for a slot"
 
 
+def test_what_waits_for_a_carrier_or_has_no_route(road: Road) -> None:
+    """R-3.4, R-5.5: it is due, and stands under its route until that has room; or under none."""
+    campaign = road.campaign(3)
+    for one, route in zip(road.messages(campaign), (0, 7, -1), strict=True):
+        road.sql(
+            "INSERT INTO due (message_id, class, campaign_id, due_at, route_id)"
+            " VALUES (%s, 2, %s, now() - interval '1 s', %s)",
+            one.id,
+            campaign,
+            route,
+        )
+    seen = stragglers(road, campaign)
+    assert (seen.routed, seen.unrouted, seen.refused) == (1, 1, 0)
+
+
 def test_beyond_ten_thousand_the_rest_is_counted_alike(road: Road) -> None:
     """A carrier that refuses everything must not make `campaign show` slow."""
     campaign = road.campaign(3)

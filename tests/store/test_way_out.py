@@ -48,6 +48,17 @@ def test_an_engine_without_a_bind_is_no_way_out(road: Road) -> None:
     assert (seen(road).bind, seen(road).fell) == (False, "the peer reset it")
 
 
+def test_a_carrier_that_is_paused_is_no_way_out_and_named(road: Road) -> None:
+    """R-3.4: its bind is up, and it takes nothing all the same."""
+    bound(road)
+    road.sql("UPDATE carrier SET paused_at = now() WHERE name = 'tui'")
+    try:
+        assert (seen(road).bind, seen(road).paused) == (False, ("tui",))
+    finally:
+        road.sql("UPDATE carrier SET paused_at = NULL")
+    assert (seen(road).bind, seen(road).paused) == (True, ())
+
+
 def test_what_is_noted_twice_keeps_its_first_reason(road: Road) -> None:
     """Two tasks may note the same fall: each before what it has to write."""
     session = bound(road)

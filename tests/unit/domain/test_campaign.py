@@ -147,6 +147,15 @@ FALLEN = WayOut(up_until=NOW, engine=True, bind=False, fell="the peer reset it")
         ),
         (UNBOUND, "no bind that sends is up; see `siaran check`, and the engine's log"),
         (
+            replace(UNBOUND, paused=("tui",)),
+            "carrier tui is paused; see `siaran carrier ls`, `siaran carrier resume`",
+        ),
+        (
+            replace(FALLEN, paused=("kiwi", "tui")),
+            "carriers kiwi, tui are paused; see `siaran carrier ls`, `siaran carrier resume`",
+        ),
+        (replace(OPEN, paused=("tui",)), None),
+        (
             FALLEN,
             (
                 "no bind that sends is up (the last one ended: the peer reset it); see `siaran check`, "
@@ -156,7 +165,7 @@ FALLEN = WayOut(up_until=NOW, engine=True, bind=False, fell="the peer reset it")
     ],
 )
 def test_says_what_keeps_every_message_from_leaving(way: WayOut, line: str | None) -> None:
-    """R-3.4: no engine, one that can't write to the database, no bind."""
+    """R-3.4: no engine, one that can't write to the database, no bind, all paused."""
     assert hindrance(way, ZONE) == line
 
 
@@ -215,6 +224,21 @@ KEPT = (
                 f"held from {AT} on if none comes"
             ),
         ),
+        (
+            facts(1, S.RUNNING, unlaunched=7),
+            OPEN,
+            Stragglers(routed=4, unrouted=3),
+            (
+                "nothing of it can be launched now; without a route: 3; see [[routes]] in siaran.toml; "
+                "waiting for a carrier of their route: 4 (down, paused, or as fast as it may be"
+            ),
+        ),
+        (
+            facts(1, S.RUNNING, unlaunched=8),
+            OPEN,
+            Stragglers(routed=4, unrouted=3),
+            "it is sending: 8 to launch, 0 in flight; without a route: 3",
+        ),
         # What waits for a person: for that no engine is needed.
         (
             facts(1, S.FINISHING, unlaunched=0, in_flight=3),
@@ -241,3 +265,12 @@ def test_says_what_a_campaign_waits_for(
     said = why(campaign, [campaign], NOW, ZONE, way=way, stragglers=stragglers)
     assert said == line if line.endswith((AT, "comes", "(or fail)")) else said.startswith(line)
     assert "\n" not in said
+
+
+def test_says_why_the_engine_paused_a_campaign() -> None:
+    """R-3.4, R-5.7: an answer that means a mistake in it stops it before a million get it."""
+    paused = facts(1, S.PAUSED)
+    said = why(
+        paused, [], NOW, ZONE, way=OPEN, stragglers=Stragglers(), pause_reason="ESME_RINVSRCADR"
+    )
+    assert said == "it is paused: ESME_RINVSRCADR"
