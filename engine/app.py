@@ -41,6 +41,9 @@ from engine.store.embedded import default_home
 # Of the 10 s in which an engine must be gone, so many are for answers that are still out.
 DRAIN_S = 8.0
 
+# And so many for a database that says nothing, once the binds are unbound.
+LAST_S = 0.5
+
 # Reads with MO that wait to be stored; a full channel stops the binds' reading.
 MO_WAITING = 64
 
@@ -128,6 +131,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
                     break
                 await drain(gateway, fleet)
                 ending.set()
+                db.end_by(trio.current_time() + LAST_S)
                 nursery.cancel_scope.cancel()
         if not gateway.away:
             with suppress(

@@ -3,7 +3,7 @@
 What is true at all times:
 
 - No `await` stands between BEGIN and COMMIT, and no cancellation tears a transaction: the
-  function runs in a thread, to its end.
+  function runs in a thread, to its end (but see `end_by`).
 - The function may run twice (a serialization failure or a deadlock repeats it whole), so it has
   no effects but those in its transaction.
 - It never commits and never rolls back; what it raises rolls back and comes out as it is.
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import random
 import threading
 import time
@@ -117,6 +118,8 @@ class Database:
         self._lock = threading.Lock()  # of _idle and _closed
         self._seats = threading.BoundedSemaphore(size)
         self._limiter: trio.CapacityLimiter | None = None
+        self._under_way: set[trio.CancelScope] = set()
+        self._end_at = math.inf
         self._closed = False
 
     @staticmethod
@@ -174,15 +177,34 @@ class Database:
         """`run` in a worker thread.
 
         A cancellation is seen before it begins or after it ended, never in between: once it has
-        begun, its result is returned (the scope ends at the caller's next checkpoint).
+        begun, its result is returned (the scope ends at the caller's next checkpoint). Only what
+        `end_by` says goes before that: then it is `CommitUnknown`, or the cancellation.
         """
         import trio  # here: 50 ms that no command of the command line needs to pay
 
         if self._limiter is None:
             self._limiter = trio.CapacityLimiter(self._size)
-        return await trio.to_thread.run_sync(
-            functools.partial(self.run, fn, *args, **kwargs), limiter=self._limiter
-        )
+        async with self._limiter:
+            with trio.CancelScope(shield=True, deadline=self._end_at) as scope:
+                self._under_way.add(scope)
+                try:
+                    return await trio.to_thread.run_sync(
+                        functools.partial(self.run, fn, *args, **kwargs), abandon_on_cancel=True
+                    )
+                finally:
+                    self._under_way.discard(scope)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        raise CommitUnknown(f"{self.describe()} did not answer before we ended")
+
+    def end_by(self, at: float) -> None:
+        """Wait for no transaction longer than until `at` (trio's time): the process is to end.
+
+        A server that stands still, or whose disk does, answers nobody, and no time-out of ours or
+        its own ends that. What is under way then may be committed or not, like in a crash of ours.
+        """
+        self._end_at = at
+        for scope in self._under_way:
+            scope.deadline = at
 
     def describe(self) -> str:
         """Which database this is, without secrets, as error messages name it."""

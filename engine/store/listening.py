@@ -29,7 +29,7 @@ async def listen(url: str, heard: Callable[[], None]) -> None:
     """Calls `heard` at each notification, and after each loss of the connection, until cancelled."""
     while True:
         try:
-            connection = await trio.to_thread.run_sync(_connect, url)
+            connection = await trio.to_thread.run_sync(_connect, url, abandon_on_cancel=True)
             with connection:
                 heard()
                 while True:

@@ -11,14 +11,19 @@ accounts that know nothing of each other: the SMSC's own record, and what `repor
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import random
+import shutil
 import signal
+import subprocess
+import tempfile
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +45,9 @@ LAST_RECEIPTS_S: Final = 10.0
 
 FAST_TIMERS: Final = {"reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "after_unbind_s": 0.1}
 """A bind that fell comes back at once: what is tried is what gets lost, not how long one waits."""
+
+DISK_MIB: Final = 160
+"""A new cluster, some WAL, and room for some ten thousand messages."""
 
 SMALL: Final = "shared_buffers = 16MB\nfsync = off\n"
 """An embedded database for small trials. A process that is killed loses nothing without fsync."""
@@ -224,6 +232,77 @@ def silent_carrier(trial: Trial) -> Verdict:
     return _try("the SMSC answers nothing", trial, fault, timers=timers)
 
 
+def full_disk(trial: Trial) -> Verdict:
+    """The disk that the database lies on is full for some seconds. Raises NoDisk.
+
+    First no table can grow; the next time no WAL can be written either, at which PostgreSQL ends,
+    and doesn't start before there is room.
+    """
+    harder = itertools.cycle((False, True))
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        before = rig.logged("database.away")
+        ballast = rig.home / "postgres" / "ballast"
+        _fill(ballast)
+        if next(harder):
+            with contextlib.suppress(psycopg.Error):
+                for _ in range(9):
+                    rig.sql("SELECT pg_logical_emit_message(true, '', 'x')", user="postgres")
+                    rig.sql("SELECT pg_switch_wal()", user="postgres")
+        rig.wait(lambda: rig.logged("database.away") > before, "the engine's word")
+        time.sleep(trial.for_s)
+        ballast.unlink()
+        rig.wait(lambda: rig.logged("database.back") > before, "the engine's word that it is back")
+
+    home = Path(tempfile.mkdtemp(prefix="siaran-disk-"))
+    try:
+        with _disk(home / "postgres"):
+            settings = trial.settings + "max_wal_size = 64MB\nmin_wal_size = 32MB\n"
+            return _try(
+                f"disk full for {trial.for_s:g} s",
+                replace(trial, settings=settings),
+                fault,
+                home=home,
+            )
+    finally:
+        shutil.rmtree(home)
+
+
+class NoDisk(Exception):
+    """No file system can be mounted here; the text says why."""
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """A small file system of its own at `path`."""
+    path.mkdir(mode=0o700)
+    options = f"size={DISK_MIB}m,mode=0700"
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "siaran-tests", path],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError as error:
+        raise NoDisk("there is no program `mount`") from error
+    except subprocess.CalledProcessError as error:
+        raise NoDisk(f"no tmpfs can be mounted: {error.stderr.strip()}") from error
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+def _fill(file: Path) -> None:
+    """Write to it until nothing fits any more."""
+    with file.open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        for size in (2**20, 2**12):
+            with contextlib.suppress(OSError):
+                while ballast.write(b"\0" * size) == size:
+                    pass
+
+
 SCENARIOS: Final[Mapping[str, Callable[[Trial], Verdict]]] = {
     "kill": kill,
     "crash": crash,
@@ -233,6 +312,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Trial], Verdict]]] = {
     "away": away,
     "silent-database": silent_database,
     "silent-carrier": silent_carrier,
+    "full-disk": full_disk,
 }
 
 
@@ -248,12 +328,14 @@ def _try(
     smsc: Mapping[str, Any] | None = None,
     timers: Mapping[str, float] | None = None,
     replies: str | None = None,
+    home: Path | None = None,
     after: Callable[[Rig, Verdict], None] | None = None,
 ) -> Verdict:
     """A campaign from its start to its verdict. `fault` None: the SMSC has its own."""
     chance = random.Random(trial.seed)
     began = time.monotonic()
     with Rig.open(
+        home=home,
         url=trial.url,
         window=trial.window,
         timers={**FAST_TIMERS, **(timers or {})},

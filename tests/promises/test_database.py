@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import pytest
 
 from tests.promises import harness
-from tests.promises.harness import SMALL, Trial, seed_of_environment
+from tests.promises.harness import SMALL, NoDisk, Trial, seed_of_environment
 from tests.rig import Rig
 
 
@@ -53,3 +54,25 @@ def test_a_database_that_says_nothing_is_waited_for(trial: Trial) -> None:
     """R-8.1: its processes stand still for a while."""
     verdict = harness.silent_database(trial)
     assert not verdict.broken, verdict
+
+
+def test_a_full_disk_is_waited_for(trial: Trial) -> None:
+    """R-8.1: tables can't grow; then not even PostgreSQL can start."""
+    try:
+        verdict = harness.full_disk(replace(trial, times=2))
+    except NoDisk as reason:
+        pytest.skip(str(reason))
+    assert not verdict.broken, verdict
+
+
+def test_an_engine_ends_in_time_though_its_database_says_nothing() -> None:
+    """R-8.1: within the 10 s that a supervisor gives it, and what it had in its hands is safe."""
+    with Rig.open(window=5, postgres=SMALL) as rig:
+        rig.start_smsc(latency_ms=20)
+        rig.start_engine()
+        rig.campaign(200)
+        rig.wait(lambda: len(rig.record.read()) > 20, "some messages")
+        rig.freeze_postgres()
+        rig.engine.signal(signal.SIGTERM)
+        assert rig.engine.wait(11.0) == 0
+        rig.thaw_postgres()

@@ -263,6 +263,27 @@ async def test_a_cancellation_tears_no_transaction(empty: Database, other: Tx) -
 
 
 @pytest.mark.trio
+async def test_a_process_that_ends_waits_no_longer_than_it_says(empty: Database) -> None:
+    """R-8.1: a server that stands still answers nobody; no transaction is begun then, either."""
+    begun, go = threading.Event(), threading.Event()
+
+    def stand_still(_: Tx) -> None:
+        begun.set()
+        go.wait(10)
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(empty.transact, stand_still)
+            await trio.to_thread.run_sync(begun.wait, 10)
+            nursery.cancel_scope.cancel()
+            empty.end_by(trio.current_time() + 0.01)
+        with pytest.raises(CommitUnknown, match="did not answer before we ended"):
+            await empty.transact(stand_still)
+    finally:
+        go.set()
+
+
+@pytest.mark.trio
 async def test_a_cancellation_before_it_begins_leaves_nothing(empty: Database, other: Tx) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
