@@ -33,8 +33,10 @@ def import_progress() -> Iterator[Callable[[Progress], None]]:
         def report(now: Progress) -> None:
             rate = now.rows / max(bar.tasks[0].elapsed or 0.0, 0.001)
             if now.merging:
-                # Nobody knows how long it takes: about as long as the reading did, at most.
-                bar.update(task, description="merging", total=None, rows=now.rows)
+                # Nobody knows how long it takes: about as long as the reading did, at most. The
+                # total is taken away by hand, since to `update` None means to leave it.
+                bar.tasks[0].total = None
+                bar.update(task, description="merging", rows=now.rows)
             else:
                 bar.update(task, completed=now.octets, total=now.size, rows=now.rows, rate=rate)
 
