@@ -66,6 +66,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
         start = await db.transact(store_nodes.start, settings.node.name, now)
         lease.renewed(asked_at)
         network = await db.transact(_network, settings)
+        _name(network, metrics)
         log.info(
             "engine.started",
             node=settings.node.name,
@@ -153,6 +154,11 @@ def _network(tx: Tx, settings: Settings) -> Network:
     return Network(plans=plans, routing=routing, route_ids=route_ids)
 
 
+def _name(network: Network, metrics: Metrics) -> None:
+    for plan in network.plans.values():
+        metrics.name_carrier(plan.id, plan.name)
+
+
 @dataclass(slots=True)
 class Reloading:
     """The configuration in force, and another one taken into force while the engine runs (R-9.2)."""
@@ -193,6 +199,7 @@ class Reloading:
             routes = new.routes != self.now.routes
             self.now = new
             self.gateway.network = network
+            _name(network, self.fleet.metrics)
             touched = await self.fleet.change(list(network.plans.values()))
             self.gateway.look()
         words = [f"carriers changed: {', '.join(touched)}"] if touched else []

@@ -75,6 +75,12 @@ class Metrics:
             ("carrier", "reason"),
             registry=self.registry,
         )
+        self._troubles = Counter(
+            "siaran_bind_troubles_total",
+            "What went wrong on a bind: no connection, a refusal, an answer that makes no sense",
+            ("carrier", "bind", "reason"),
+            registry=self.registry,
+        )
         self._rate = Gauge(
             "siaran_carrier_rate",
             "PDUs a second that a carrier is sent at most: now, and as configured; 0: no limit",
@@ -100,6 +106,10 @@ class Metrics:
     def alert(self, carrier: str, reason: str) -> None:
         """Something about a carrier that a person should look at."""
         self._alerts.labels(carrier, reason).inc()
+
+    def trouble(self, carrier: str, bind: str, reason: str, n: int = 1) -> None:
+        """Something went wrong on a bind; `reason` is one of few words."""
+        self._troubles.labels(carrier, bind, reason).inc(n)
 
     def rate(self, carrier: str, now: float, configured: float) -> None:
         """How fast a carrier is sent to, and may be."""

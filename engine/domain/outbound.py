@@ -37,7 +37,14 @@ RETRY_LONGEST_S = 3600.0
 
 
 class Unsendable(Exception):
-    """A message that can never go out as it is; the text says why."""
+    """A message that can never go out as it is; the text says why.
+
+    It may name characters of the message; `kind`, in few words, is for logs and metrics.
+    """
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def compose(
@@ -56,14 +63,21 @@ def compose(
     forced = None if encoding == "auto" else segments.Encoding(encoding)
     try:
         parts = segments.split(text, forced, reference=message_id, profile=profile, flash=flash)
-    except (NotInAlphabet, segments.NoUcs2, segments.TooManySegments) as error:
-        raise Unsendable(str(error)) from error
+    except NotInAlphabet as error:
+        raise Unsendable(str(error), "characters beyond its alphabet") from error
+    except segments.NoUcs2 as error:
+        raise Unsendable(str(error), "it takes no UCS-2") from error
+    except segments.TooManySegments as error:
+        raise Unsendable(str(error), _TOO_LONG) from error
     number = len(parts)
     if parts[0].tlvs and profile.method == "payload":  # one PDU, but as many on their way
         number = segments.count(text, forced, profile=profile).segments
     if number > most_segments:
-        raise Unsendable(f"{number} segments, at most {most_segments} are allowed")
+        raise Unsendable(f"{number} segments, at most {most_segments} are allowed", _TOO_LONG)
     return parts
+
+
+_TOO_LONG = "too many segments"
 
 
 def all_bits(total: int) -> int:

@@ -29,8 +29,10 @@ from engine.gateway.turn import Answer, Partial, Received, Token
 from engine.metrics import Metrics
 from smpp import events, receipt, transport
 from smpp import session as smpp_session
+from smpp import status as smpp_status
 from smpp.pdu import VERSION_34, Mode, ShortMessage
 from smpp.pdu import Bind as BindPdu
+from smpp.pdu import name as pdu_name
 from smpp.session import Session
 from smpp.status import Policy
 from smpp.timers import Timing
@@ -102,6 +104,8 @@ class Bind:
     """Set: bind again at once, however long the wait was to be."""
     since: datetime = field(default_factory=clock.utc_now)
     latency_s: float | None = None
+    told: set[str] = field(default_factory=set)
+    """Troubles of this session that the log has: once is enough, metrics count them all."""
 
     @property
     def sends(self) -> bool:
@@ -136,6 +140,16 @@ class Bind:
         self.state = state
         metrics.bind_state(self.plan.name, self.name, state)
 
+    def trouble(
+        self, event: str, reason: str, metrics: Metrics, n: int = 1, **more: object
+    ) -> None:
+        """Something is wrong that the session survives; `reason` is one of few words."""
+        carrier = self.plan.name
+        metrics.trouble(carrier, self.name, reason, n)
+        if reason not in self.told:
+            self.told.add(reason)
+            log.warning(event, carrier=carrier, bind=self.name, reason=reason, **more)
+
     def unknown(self, tokens: Iterable[Token]) -> None:
         """No answer will come for these (R-8.2)."""
         carrier_id = self.plan.id
@@ -159,14 +173,16 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
         try:
             peer_unbound = await _live(bind, owner, metrics)
             reason = bind.last_error or "closed"
+            kind = "unbound by the peer" if peer_unbound else "closed"
         except smpp_session.BindFailed as error:
             reason, status = str(error), error.status
-        except (
-            transport.ConnectFailed,
-            transport.TlsFault,
-            smpp_session.SessionClosed,
-        ) as error:
-            reason = str(error)
+            kind = "no answer" if status is None else f"refused: {smpp_status.info(status).name}"
+        except transport.ConnectFailed as error:
+            reason, kind = str(error), error.trouble
+        except transport.TlsFault as error:
+            reason, kind = str(error), "tls"
+        except smpp_session.SessionClosed as error:
+            reason, kind = str(error), "closed"
         bind.last_error = reason
         alert = False
         if status is not None:
@@ -191,6 +207,7 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
         if alert:
             metrics.alert(carrier.name, "bind refused")
         if not bind.again.is_set():
+            metrics.trouble(carrier.name, bind.name, kind)
             log.warning(
                 "bind.down" if status is None else "bind.refused",
                 carrier=carrier.name,
@@ -239,6 +256,7 @@ async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
         bind.generation += 1
         bind.doubtful = bind.retiring = False
         bind.watch = BindWatch()
+        bind.told.clear()
         bind.tlvs = session.peer.version >= VERSION_34  # older ones take none (§4.1.2)
         log.info("bind.up", carrier=carrier.name, bind=bind.name, peer=session.peer.system_id)
         owner.something_to_do()
@@ -282,14 +300,18 @@ async def _take(
                 if congestion is not None:
                     bind.pace.congestion(congestion, trio.current_time())
                 metrics.submit_latency(bind.plan.name, items)
-                step = _learn(bind, items, owner)
+                nameless = [item for item in items if item[2] is None and not item[1]]
+                if nameless:
+                    bind.trouble("bind.no_id", "accepted without an id", metrics, len(nameless))
+                step = _learn(bind, items, owner, metrics)
                 if step is BindStep.REBIND:
-                    log.warning("bind.rebinds", bind=bind.name, reason="the SMSC asks for it")
+                    bind.trouble("bind.rebinds", "the SMSC asks for another session", metrics)
                     await session.unbind()
             case events.Deliveries(items):
                 await _deliver(bind, session, items, owner)
             case events.SubmitTimeouts(tokens):
                 bind.doubtful = True
+                bind.trouble("bind.silent", "no answer in time", metrics, len(tokens))
                 bind.returning += len(tokens)
                 bind.unknown(tokens)
             case events.Alive():
@@ -297,7 +319,15 @@ async def _take(
             case events.PeerUnbind():
                 peer_unbound = True
             case events.Damaged(reason):
-                log.warning("bind.damaged", bind=bind.name, reason=reason)
+                bind.trouble("bind.damaged", "damaged PDU", metrics, what=reason)
+            case events.UnknownResponse(command, sequence):
+                bind.trouble(
+                    "bind.unknown_answer",
+                    "an answer to nothing that was asked",
+                    metrics,
+                    command=pdu_name(command),
+                    sequence=sequence,
+                )
             case events.Closed(reason):
                 bind.last_error = reason
             case _:
@@ -309,7 +339,9 @@ async def _take(
     return peer_unbound
 
 
-def _learn(bind: Bind, items: Sequence[events.Answered], owner: Owner) -> BindStep | None:
+def _learn(
+    bind: Bind, items: Sequence[events.Answered], owner: Owner, metrics: Metrics
+) -> BindStep | None:
     """What answers say about pace and bind (R-5.4, R-5.7); the step that is to be taken."""
     now = trio.current_time()
     refused = [item[1] for item in items if item[1]]
@@ -332,7 +364,7 @@ def _learn(bind: Bind, items: Sequence[events.Answered], owner: Owner) -> BindSt
                 owner.refused_often(bind, row.name)
             case BindStep.NO_TLVS:
                 bind.tlvs = False
-                log.warning("bind.no_tlvs", bind=bind.name, reason=row.name)
+                bind.trouble("bind.no_tlvs", row.name, metrics)
             case BindStep.REBIND:
                 step = BindStep.REBIND
             case None:

@@ -86,12 +86,14 @@ class Fleet:
         """Unbinds from a carrier and binds again at once; answers what was done."""
         if name not in self._kept:
             raise Refused(f"carrier {name} is not configured here")
+        ours = self._kept[name]  # a reload may have other binds by the time that these have landed
         async with trio.open_nursery() as nursery:
-            for kept in self._kept[name]:
+            for kept in ours:
                 nursery.start_soon(self._land, kept.bind)
-        for kept in self._kept[name]:
+        for kept in ours:
             kept.bind.again.set()
-        return f"{len(self._kept[name])} binds of {name} are bound anew"
+        what = "1 bind" if len(ours) == 1 else f"{len(ours)} binds"
+        return f"{what} of {name} bound anew"
 
     async def unbind(self) -> None:
         """Unbinds from all carriers, without waiting for answers."""

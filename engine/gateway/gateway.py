@@ -10,8 +10,9 @@ What happens at each failure:
 * The connection was lost in COMMIT: the turn's row is asked for (`nodes.turn_committed`) until there
   is an answer; then it is as if the COMMIT had said so.
 * Another process took the node's epoch (`Fenced`): the engine stops at once.
-* The process was stopped between COMMIT and write for so long that one may have: nothing is written,
-  the binds are dropped. Whose the epoch is by now, the next transaction tells.
+* The process was stopped between COMMIT and write, or the database was away before it, for so long
+  that one may have: the database is asked, and when it can't tell, nothing is written and the binds
+  are dropped.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -466,6 +467,9 @@ class Gateway:
             plan = self.network.by_id(carrier_id)
             if plan is not None:
                 self.metrics.alert(plan.name, status)
+        for (number, reason), n in done.unsendable.items():
+            if (bind := self.binds.get(number)) is not None:
+                bind.trouble("message.unsendable", reason, self.metrics, n)
         for campaign_id in done.taken:
             self._watch.accepted(campaign_id)
         for campaign_id, policy in done.refused:
@@ -504,7 +508,7 @@ class Gateway:
 
     async def _write(self, collected: _Collected, done: Done) -> None:
         """After the commit: one write a bind with its submit_sm and its deliver_sm_resp."""
-        if not self.lease.holds(clock.boottime()):
+        if not self.lease.holds(clock.boottime()) and not await self._renewed():
             await self._drop_binds()
         replies = _by_session(collected.receipts)
         for part in done.slots:
@@ -524,9 +528,19 @@ class Gateway:
         for session, pairs in replies.items():
             await self._send(session, (), [(*pair, OK) for pair in pairs])
 
+    async def _renewed(self) -> bool:
+        """Whether the node still is ours, and will be while we write. Fenced when it is not."""
+        asked_at = clock.boottime()
+        try:
+            await self.db.transact(nodes.renew, self.node_id, self.epoch)
+        except (Unreachable, CommitUnknown):
+            return False
+        self.lease.renewed(asked_at)
+        return self.lease.holds(clock.boottime())
+
     async def _drop_binds(self) -> None:
         """Nothing leaves any more: what this turn has launched may be another node's by now."""
-        log.error("node.late", reason="the lease was not renewed in time; all binds are dropped")
+        log.error("node.late", reason="the lease can't be renewed in time; all binds are dropped")
         for bind in self.binds.values():
             if bind.session is not None:
                 await bind.session.aclose()

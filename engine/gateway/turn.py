@@ -181,6 +181,8 @@ class Done:
     """Campaigns of which the SMSC took something."""
     refused: list[tuple[int, Policy]] = field(default_factory=list)
     """Refusals of campaigns' messages, for `CampaignWatch`."""
+    unsendable: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Messages that ended because no carrier can carry them: by bind and `Unsendable.kind`."""
 
 
 def run(tx: Tx, work: Work) -> Done:
@@ -790,6 +792,7 @@ class _Launch:
         todo: list[tuple[int, Segment]] = []
         total = need = 0
         refusal: Unsendable | None = None
+        refuser = 0
         # The first message of a class takes what room there is: it may have waited for it for long.
         most = MOST_SEGMENTS
         if self.kept and (self.begun or outbound.is_campaigns(self.work.number)):
@@ -811,7 +814,7 @@ class _Launch:
                             candidate.id, text, origin.encoding, self.work.most_segments, profile
                         )
                     except Unsendable as error:
-                        refusal, profile = error, None
+                        refusal, refuser, profile = error, slots.bind, None
                         break
                     total = len(parts)
                     if total == 1:
@@ -836,6 +839,7 @@ class _Launch:
                         return self._take(candidate, origin, slots, todo, total, slots.free)
             short.append(name)
         if refusal is not None and not short:
+            self.done.unsendable[refuser, refusal.kind] += 1
             raise refusal
         self.lacks = bool(short)
         self.short = tuple(short) or self.short
