@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 
+from admin_cli.main import commands
 from engine.operations import Actor
 from tests.desk.conftest import Siaran
 
@@ -145,3 +147,65 @@ def test_users_are_edited_and_it_is_logged(siaran: Siaran) -> None:
         ("anna", "olga", None),
         ("anna", "olga", "olga@example.net"),
     ]
+
+
+READING = {"ls", "show", "search", "download"}
+NOUNS = {"app", "user", "setting", "blacklist", "sender", "list", "member", "prefix", "template"}
+
+# Every command of the desk that changes something, with words that would do it.
+CHANGES: dict[str, tuple[str, ...]] = {
+    "app add": ("x",),
+    "app edit": ("@", "--company", "x"),
+    "user add": ("x",),
+    "user edit": ("olga", "--email", "x@example.net"),
+    "setting set": ("segments.max", "3"),
+    "setting unset": ("segments.max",),
+    "blacklist add": ("+64211234567",),
+    "blacklist remove": ("+64211234567",),
+    "blacklist import": ("%",),
+    "sender add": ("3700",),
+    "sender edit": ("3700", "--default"),
+    "sender delete": ("3700", "--yes"),
+    "list create": ("x",),
+    "list rename": ("L", "x"),
+    "list edit": ("L", "--batch", "x"),
+    "list import": ("L", "%"),
+    "list delete": ("L", "--yes"),
+    "member add": ("L", "+64211234567"),
+    "member edit": ("L", "+64211234567", "x"),
+    "member delete": ("L", "+64211234567"),
+    "member restore": ("L", "+64211234567"),
+    "member optout": ("L", "+64211234567"),
+    "member optin": ("L", "+64211234567", "--reason", "x"),
+    "prefix add": ("021", "6421"),
+    "prefix edit": ("021", "6421"),
+    "prefix delete": ("021", "--yes"),
+    "template add": ("x", "Hello"),
+    "template edit": ("x", "Hello"),
+    "template delete": ("x", "--yes"),
+}
+
+
+def test_the_table_of_changes_is_complete() -> None:
+    """A new command of these nouns says here who may not."""
+    entries = {entry.name for entry in commands() if entry.name.split()[0] in NOUNS}
+    assert set(CHANGES) == {name for name in entries if name.split()[1] not in READING}
+
+
+@pytest.mark.usefixtures("people")
+def test_a_viewer_changes_nothing(siaran: Siaran, actor: Actor, tmp_path: Path) -> None:
+    """Also by file; and nothing of it is in the log."""
+    siaran("list", "create", "L", "--as", "anna")
+    file = tmp_path / "numbers.csv"
+    file.write_text("+64211234567\n", "utf-8")
+    words = {"@": actor.application, "%": str(file)}
+    before = len(siaran("log", "--rows", "0", "--as", "anna", "--json").json)
+    by_file = {
+        "member delete": ("L", "--file", "%", "--yes"),
+        "member optout": ("L", "--file", "%"),
+    }
+    for name, given in (*CHANGES.items(), *by_file.items()):
+        answer = siaran(*name.split(), *(words.get(w, w) for w in given), "--as", "victor")
+        assert answer.code == 1, name
+        assert "and victor is a viewer" in answer.err, name
+    assert len(siaran("log", "--rows", "0", "--as", "anna", "--json").json) == before
