@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -134,28 +135,46 @@ def test_every_event_of_the_log_is_told() -> None:
 
 def events() -> Iterator[tuple[str, str]]:
     """Each event with its level. One that is chosen between two is both."""
-    for file in sources("engine"):
-        tree = ast.parse(file.read_text("utf-8"))
-        chosen: dict[str, set[str]] = {}  # `tell = log.warning if … else log.info`
-        for node in ast.walk(tree):
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.IfExp() as value):
-                    chosen[name] = {level for one in ast.walk(value) for level in _level(one)}
-                case _:
-                    pass
-        for node in ast.walk(tree):
-            match node:
-                case ast.Call(func=ast.Name(id=name), args=[event, *_]) if chosen.get(name):
-                    levels = chosen[name]
-                case ast.Call(func=ast.Attribute() as function, args=[event, *_]):
-                    levels = set(_level(function))
-                case _:
-                    continue
-            for one in ast.walk(event):
-                if isinstance(one, ast.Constant) and re.fullmatch(
-                    r"[a-z]+(\.[a-z_]+)?", str(one.value)
-                ):
-                    yield from ((str(one.value), level) for level in levels)
+    trees = [ast.parse(file.read_text("utf-8")) for file in sources("engine")]
+    tellers: defaultdict[str, set[str]] = defaultdict(set)
+    for name, levels in (pair for tree in trees for pair in _tellers(tree)):
+        tellers[name] |= levels
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[event, *_]):
+                levels = set(_level(node.func)) | tellers[name]
+            case _:
+                continue
+        for one in ast.walk(event):
+            if isinstance(one, ast.Constant) and re.fullmatch(EVENT, str(one.value)):
+                yield from ((str(one.value), level) for level in levels)
+
+
+EVENT: Final = r"[a-z]+(\.[a-z_]+)?"
+
+
+def _tellers(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    """What stands for a function of the log, by name, with the levels that it may have:
+    `tell = log.warning if … else log.info`, and a function whose first parameter is the event.
+    """
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.IfExp() as value):
+                yield name, {level for one in ast.walk(value) for level in _level(one)}
+            case ast.FunctionDef(name=name, args=ast.arguments(args=parameters)):
+                first = [one.arg for one in parameters if one.arg != "self"][:1]
+                yield (
+                    name,
+                    {
+                        level
+                        for one in ast.walk(node)
+                        if isinstance(one, ast.Call)
+                        and [ast.unparse(argument) for argument in one.args[:1]] == first
+                        for level in _level(one.func)
+                    },
+                )
+            case _:
+                pass
 
 
 def _level(node: ast.AST) -> Iterator[str]:
