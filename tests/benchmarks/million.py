@@ -59,11 +59,11 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
     ]
     figures += [
         Figure(
-            name=f"tenth {n + 1}: engine RSS",
+            name=f"tenth {n}: engine RSS",
             unit="MiB",
-            values=[one.rss[n] / 2**20 for one in runs],
+            values=[one.rss[n - 1] / 2**20 for one in runs],
         )
-        for n in range(TENTHS)
+        for n in (1, 2, TENTHS // 2, TENTHS)
     ]
     return [
         *figures,
@@ -103,7 +103,7 @@ def _measure(messages: int, window: int, say: Callable[[str], None]) -> Run:
         rig.start_engine()
         rig.send(list_name)
         seen = list(_look(rig, messages, say))
-        ends = [_when(seen, messages * n / TENTHS) for n in range(TENTHS + 1)]
+        ends = [seen[0], *(_when(seen, messages * n / TENTHS) for n in range(1, TENTHS + 1))]
         size, packed, filled, hot = _table(rig)
     return Run(
         speeds=[messages / TENTHS / (after.at - before.at) for before, after in pairwise(ends)],
@@ -132,11 +132,11 @@ def _look(rig: Rig, messages: int, say: Callable[[str], None]) -> Iterator[Seen]
 
 
 def _when(seen: Sequence[Seen], delivered: float) -> Seen:
-    """The moment of so many receipts, between two looks; the first look stands for the start."""
+    """The moment of so many receipts, between two looks."""
     before = seen[0]
     for one in seen[1:]:
         if one.delivered >= delivered:
-            part = max(delivered - before.delivered, 0) / max(one.delivered - before.delivered, 1)
+            part = (delivered - before.delivered) / max(one.delivered - before.delivered, 1)
             return Seen(
                 before.at + part * (one.at - before.at),
                 delivered,
