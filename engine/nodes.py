@@ -33,14 +33,17 @@ async def keep_lease(
 
     Each time, the node's clock is held against the database's.
     """
-    apart = False
+    apart = waits = False
     while True:
         asked_at, before = clock.boottime(), clock.utc_now()
         try:
             now = await db.transact(nodes.renew, node_id, epoch)
         except (Unreachable, CommitUnknown) as error:
-            log.warning("node.waits", reason=str(error))
+            if not waits:  # once for all that a node does, however long it lasts
+                log.warning("node.waits", reason=str(error))
+            waits = True
         else:
+            waits = False
             lease.renewed(asked_at)
             by_s = skew_s(before, now, clock.utc_now())
             metrics.clock_skew.set(by_s)
@@ -94,7 +97,6 @@ async def housekeep(db: Database) -> None:
 async def _try(db: Database, fn: Callable[..., object], *args: object) -> bool:
     try:
         await db.transact(fn, *args)
-    except (Unreachable, CommitUnknown) as error:
-        log.warning("node.waits", reason=str(error))
-        return False
+    except (Unreachable, CommitUnknown):
+        return False  # `keep_lease` says so
     return True

@@ -180,10 +180,11 @@ def away(trial: Trial) -> Verdict:
     """The database is shut down and stays away; subscribers write all the same (R-8.3)."""
 
     def fault(rig: Rig, chance: random.Random) -> None:
-        before = rig.logged("database.away")
+        before, lines = rig.logged("database.away"), rig.said().count("\n")
         rig.siaran("db", "stop")
         time.sleep(trial.for_s)
         assert rig.logged("database.away") == before + 1, "an outage is said once"
+        assert rig.said().count("\n") - lines <= 3, rig.said()
         rig.siaran("list", "ls")  # who needs it starts it
         rig.wait(
             lambda: rig.logged("database.back") == before + 1, "the engine's word that it is back"
