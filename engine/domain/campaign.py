@@ -159,7 +159,8 @@ class Stragglers:
     `refused` are tried again, the first of them at `retry_at`, most of them for `refusal`.
     `unanswered` are uncertain and sent again, or held when that is the setting (`hold`), from
     `resend_at` on. `held` are uncertain until a person resolves them (R-8.2). `routed` wait for a
-    carrier of their route, and `unrouted` have no route (R-5.5).
+    carrier of their route, and `unrouted` have no route (R-5.5). `routes` are those that they wait
+    on, `down` the carriers that take nothing now, each with the reason.
     """
 
     refused: int = 0
@@ -171,6 +172,8 @@ class Stragglers:
     held: int = 0
     routed: int = 0
     unrouted: int = 0
+    routes: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
 
 
 def why(
@@ -219,9 +222,11 @@ def _why_later(campaign: CampaignFacts, stragglers: Stragglers, zone: ZoneInfo) 
     if stragglers.unrouted:
         lines.append(f"without a route: {stragglers.unrouted:,}; see [[routes]] in siaran.toml")
     if stragglers.routed:
+        routes = "".join(f"route {route}; " for route in stragglers.routes)
+        reason = ", ".join(stragglers.down) or "down, paused, or as fast as it may be"
         lines.append(
-            f"waiting for a carrier of their route: {stragglers.routed:,} (down, paused, or as fast "
-            "as it may be; see `siaran carrier ls`)"
+            f"waiting for a carrier of their route: {stragglers.routed:,} ({routes}{reason}; "
+            "see `siaran carrier ls`)"
         )
     if stragglers.refused and stragglers.retry_at:
         reason = f" ({stragglers.refusal})" if stragglers.refusal else ""

@@ -1,7 +1,7 @@
 """Campaigns as a person asks for them: make one, find it, follow it; `dispatching` runs them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -329,4 +329,29 @@ def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
         held=held.count(tx, application_id, campaign_id),
         routed=sum(route_id > 0 for route_id in routes),
         unrouted=sum(route_id < 0 for route_id in routes),
+        **_hold_up(tx, {route_id for route_id in routes if route_id > 0}),
     )
+
+
+def _hold_up(tx: Tx, route_ids: Collection[int]) -> dict[str, tuple[str, ...]]:
+    """The routes by what they match, and the carriers that take nothing: paused, or without a bind."""
+    if not route_ids:
+        return {}
+    routes = tx.execute(
+        "SELECT key FROM route WHERE id = ANY (%s::smallint[]) ORDER BY key", (ints(route_ids),)
+    )  # route_pkey
+    down = tx.execute(
+        # bind has a row a bind of each engine
+        """
+        SELECT c.name || CASE WHEN c.paused_at IS NOT NULL THEN ' is paused' ELSE ' is down' END
+          FROM carrier c JOIN bind b ON b.carrier_id = c.id AND b.mode <> 'receiver'
+          JOIN node n ON n.id = b.node_id AND n.lease_until > now()
+         GROUP BY c.id
+        HAVING c.paused_at IS NOT NULL OR bool_and(b.state <> 'bound')
+         ORDER BY c.name
+        """
+    )
+    return {
+        "routes": tuple(row[0] for row in routes.fetchall()),
+        "down": tuple(row[0] for row in down.fetchall()),
+    }

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import logging
+import os
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from smpp import simulator
 from smpp.simulator import Counters, Options
 from tests.road import Road
 
-NAMES = itertools.count(1)
+NAMES = (f"test-{os.getpid()}-{n}" for n in itertools.count(1))
 """Nodes: the lock of a name is the machine's."""
 
 PATIENCE_S = 30.0
@@ -134,7 +135,7 @@ class Stage:
         words = {"system_id": "siaran", "timers": timers, **carrier}
         carriers = (Carrier(name="tui", host="127.0.0.1", port=port, **words),)
         settings = Settings(
-            node=Node(name=name or f"test-{next(NAMES)}"),
+            node=Node(name=name or next(NAMES)),
             http=Http(listen="127.0.0.1:0"),
             carriers=carriers,
             routes=catch_all(carriers),
