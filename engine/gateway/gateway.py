@@ -323,7 +323,8 @@ class Gateway:
             if part.partial is not None:
                 bind.partial, bind.lent = None, True
         self._number += 1
-        self._more = False
+        if launch:  # else it is none of this turn's business: what is there stays known
+            self._more = False
         settled, self._settled_turns = self._settled_turns, []
         work = Work(
             node_id=self.node_id,
