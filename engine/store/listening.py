@@ -7,6 +7,7 @@ The connection is an ordinary one whose socket trio waits for. (psycopg's asynch
 know only asyncio, and when psycopg was imported first they don't see a loop that is trio's guest.)
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +30,7 @@ async def listen(url: str, heard: Callable[[], None]) -> None:
     """Calls `heard` at each notification, and after each loss of the connection, until cancelled."""
     while True:
         try:
-            connection = await trio.to_thread.run_sync(_connect, url, abandon_on_cancel=True)
-            with connection:
+            with await _connected(url) as connection:
                 heard()
                 while True:
                     await trio.lowlevel.wait_readable(connection.fileno())
@@ -40,6 +40,27 @@ async def listen(url: str, heard: Callable[[], None]) -> None:
         except psycopg.Error:
             # The gateway says in the log that the database is away; here it is asked again.
             await trio.sleep(AGAIN_S)
+
+
+async def _connected(url: str) -> psycopg.Connection[Any]:
+    """A connection that listens. Cancelled, it waits for nothing and leaves nothing open."""
+    made: list[psycopg.Connection[Any]] = []
+    unwanted = threading.Event()
+
+    def connect() -> psycopg.Connection[Any]:
+        connection = _connect(url)
+        made.append(connection)
+        if unwanted.is_set():
+            connection.close()
+        return connection
+
+    try:
+        return await trio.to_thread.run_sync(connect, abandon_on_cancel=True)
+    except trio.Cancelled:
+        unwanted.set()
+        for connection in made:
+            connection.close()
+        raise
 
 
 def _connect(url: str) -> psycopg.Connection[Any]:
