@@ -59,7 +59,7 @@ async def test_what_is_refused_for_the_moment_goes_out_again(stage: Stage) -> No
 def _waits(stage: Stage, campaign: int) -> bool:
     """Whether all that is not delivered waits for its time."""
     waiting = stage.road.one("SELECT count(*) FROM due WHERE due_at > now()")
-    return stage.road.states(campaign)["delivered"] + waiting == 60
+    return bool(stage.road.states(campaign)["delivered"] + waiting == 60)
 
 
 @pytest.mark.trio

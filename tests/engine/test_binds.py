@@ -1,0 +1,109 @@
+"""Binds that fall, are refused, and meet an SMSC that means harm (R-5.2, wire.md: Session)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import trio
+from msgspec.structs import replace
+
+from config.kinds import Secret
+from tests.engine.between import Wire
+from tests.engine.conftest import QUICK, Stage
+
+SLOWER = replace(QUICK, reconnect_min_s=0.04, reconnect_max_s=0.16)
+
+
+@pytest.mark.trio
+async def test_a_carrier_that_goes_is_asked_again_ever_more_slowly(
+    stage: Stage, nursery: trio.Nursery
+) -> None:
+    """R-5.2: backoff and jitter; when it is there again, so is the bind, and the queue goes on."""
+    async with stage.smsc() as smsc:
+        wire = Wire(smsc.port)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port, timers=SLOWER) as engine:
+            await stage.until(lambda: engine.logged("bind.up"), "the bind")
+            wire.refuses = True
+            wire.asked_at.clear()
+            await wire.cut()
+            await stage.until(lambda: len(wire.asked_at) >= 6, "attempts")
+            campaign = stage.campaign(20)
+            wire.refuses = False
+            await stage.settled(campaign, delivered=20)
+            assert len(engine.logged("bind.up")) == 2
+            reasons = {line.partition("reason=")[2] for line in engine.logged("bind.down")}
+            assert all(reasons)
+    gaps = [later - sooner for sooner, later in zip(wire.asked_at, wire.asked_at[1:], strict=False)]
+    # After the first fall 0.04 s, doubling to 0.16 s; each a quarter less or more.
+    for gap, least in zip(gaps, (0.06, 0.12, 0.12, 0.12, 0.12), strict=False):
+        assert gap >= least
+
+
+@pytest.mark.trio
+async def test_a_refused_bind_is_tried_for_ever_and_stops_nothing(
+    stage: Stage, nursery: trio.Nursery
+) -> None:
+    """R-5.2, R-5.7: the engine serves, says what is wrong, and binds as soon as it may."""
+    async with stage.smsc(password="other") as strict, stage.smsc() as kind:
+        wire = Wire(strict.port)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port, password=Secret("secret")) as engine:
+            await stage.until(lambda: strict.counters.binds_refused >= 4, "refusals")
+            [line, *_] = engine.logged("bind.refused")
+            assert "ESME_RINVPASWD" in line
+            assert "secret" not in "".join(engine.lines)
+            status, body = await engine.get("/readyz")
+            assert (status, "carrier tui is not bound" in body) == (503, True)
+            assert (await engine.get("/healthz"))[0] == 200
+            campaign = stage.campaign(5)
+            wire.to_port = kind.port
+            await stage.settled(campaign, delivered=5)
+            assert (await engine.get("/readyz"))[0] == 200
+
+
+ENDS = {
+    "random octets": random.Random(5).randbytes(4096),
+    "command_length 4": bytes.fromhex("00000004 00000015 00000000 00000001"),
+    "command_length 0x7fffffff": bytes.fromhex("7fffffff 00000005 00000000 00000001"),
+    "half a PDU and silence": bytes.fromhex("000000f0 00000005 00000000"),
+}
+STAYS = {
+    "an unknown command": bytes.fromhex("00000010 00000777 00000000 00000009"),
+    "a response to nothing": bytes.fromhex("00000011 80000004 00000000 00007777 00"),
+    "a deliver_sm cut short": bytes.fromhex("00000013 00000005 00000000 00000002 414243"),
+}
+IMPATIENT = replace(QUICK, enquire_after_s=0.2, enquire_timeout_s=0.2, enquire_misses=1)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("garbage", ENDS.values(), ids=ENDS.keys())
+async def test_a_hostile_smsc_loses_its_connection_and_the_engine_goes_on(
+    stage: Stage, nursery: trio.Nursery, garbage: bytes
+) -> None:
+    """R-5.2, wire.md: broken framing can't be mended; the next session is a new one."""
+    async with stage.smsc() as smsc:
+        wire = Wire(smsc.port, foul=[garbage] * 3)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port, timers=IMPATIENT) as engine:
+            await stage.until(lambda: len(engine.logged("bind.up")) >= 4, "a session after those")
+            assert len(engine.logged("bind.down")) == 3
+            campaign = stage.campaign(5)
+            await stage.settled(campaign, delivered=5)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("garbage", STAYS.values(), ids=STAYS.keys())
+async def test_what_an_smsc_should_not_say_is_refused_and_the_session_goes_on(
+    stage: Stage, nursery: trio.Nursery, garbage: bytes
+) -> None:
+    """R-5.2, wire.md: one PDU that can't be read is no reason to fall."""
+    async with stage.smsc() as smsc:
+        wire = Wire(smsc.port, foul=[garbage])
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port, timers=IMPATIENT) as engine:
+            campaign = stage.campaign(5)
+            await stage.settled(campaign, delivered=5)
+            assert len(engine.logged("bind.up")) == 1
+            assert engine.logged("bind.down") == []
