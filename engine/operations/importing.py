@@ -28,7 +28,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from engine.domain.errors import Refused, Unreachable
 from engine.operations import Actor, application_of, lists
@@ -234,12 +234,8 @@ def _tell_by_mail(tx: Tx, actor: Actor, report: ImportReport) -> None:
     user = users.find(tx, application.id, actor.by)
     if user is not None and user.email is not None:
         imports.keep_report(
-            tx, application.id, by=user.name, email=user.email, report=_json(report)
+            tx, application.id, by=user.name, email=user.email, report=asdict(report)
         )
-
-
-def _json(report: ImportReport) -> dict[str, Any]:
-    return asdict(report)
 
 
 def _counts(report: ImportReport) -> dict[str, int]:
@@ -254,6 +250,7 @@ def _target(tx: Tx, application_id: int, actor: Actor, upload: Upload) -> tuple[
         if upload.dry_run:
             return None, True
         # Another import may make it at the same moment: then this one waits, and goes into it.
+        imports.be_patient(tx)
         if made := lists.create_if_new(tx, actor, upload.list, upload.batch, upload.email):
             return made, True
     target = lists.get_locked(tx, application_id, upload.list, patient=True)

@@ -96,6 +96,11 @@ def discard_stale(tx: Tx) -> None:
     )
 
 
+def be_patient(tx: Tx) -> None:
+    """Let the next statements wait for another import's merge."""
+    tx.execute("SET LOCAL statement_timeout = '30min'")
+
+
 def sort_out(
     tx: Tx, import_id: UUID, *, application_id: int, list_id: int | None, keep_opted_out: bool
 ) -> dict[Fate, int]:
