@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from config.settings import Binds, Timers
+from smpp.session import Session
 from tests.engine.conftest import QUICK, Stage
 from tests.road import Road
 
@@ -75,17 +78,17 @@ async def test_a_carrier_that_drops_the_connection_again_and_again_loses_nothing
         road = stage.road
         campaign = stage.campaign(100)
         while road.states(campaign) != {"delivered": 100}:
-            await stage.until(lambda: _over(road, campaign), "nothing but uncertain ones")
+            await stage.until(lambda: _over(road, campaign, 100), "nothing but uncertain ones")
             road.pass_time(30)
         assert smsc.counters.drops >= 3
         assert smsc.counters.unique_destinations == 100
         assert smsc.counters.repeats <= 5 * smsc.counters.drops
 
 
-def _over(road: Road, campaign: int) -> bool:
+def _over(road: Road, campaign: int, recipients: int) -> bool:
     """Whether all are delivered, or uncertain and not due."""
     states = road.states(campaign)
-    return states["delivered"] + states["uncertain"] == 100 and road.due_now() == 0
+    return states["delivered"] + states["uncertain"] == recipients and road.due_now() == 0
 
 
 @pytest.mark.trio
@@ -102,3 +105,28 @@ async def test_an_answer_later_than_the_timeout_settles_its_message(stage: Stage
         await stage.until(lambda: stage.road.states(campaign)["uncertain"], "a timeout")
         await stage.settled(campaign, delivered=12)
         assert (smsc.counters.submits, len(engine.logged("bind.up"))) == (12, 1)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("text", ["Hello", LONG], ids=["short", "larger than the window"])
+async def test_a_session_that_closes_between_commit_and_write_loses_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """R-8.1: what was marked and never left is uncertain like the rest, and goes out again."""
+    send = Session.send
+    fell: list[Session] = []
+
+    async def falling(session: Session, *, submits: Any = (), answers: Any = ()) -> None:
+        if submits and len(fell) < 2:
+            fell.append(session)
+            await session.aclose()
+        await send(session, submits=submits, answers=answers)
+
+    monkeypatch.setattr(Session, "send", falling)
+    async with stage.smsc() as smsc, stage.engine(smsc.port, window=2):
+        campaign = stage.campaign(10, text)
+        while stage.road.states(campaign) != {"delivered": 10}:
+            await stage.until(lambda: _over(stage.road, campaign, 10), "nothing but uncertain ones")
+            stage.road.pass_time(30)
+        assert len(fell) == 2
+        assert smsc.counters.repeats == 0
