@@ -12,9 +12,7 @@ from engine.metrics import Metrics
 from engine.store import nodes
 from engine.store.db import CommitUnknown, Database
 
-# Half of the lease is for writing: with a renewal each eighth, a process that is stopped for three
-# eighths of it (7.5 s) goes on as if nothing had been.
-RENEW_S = nodes.LEASE_S / 8
+RENEW_S = nodes.LEASE_S / 4
 SWEEP_S = 1.0
 NOTE_S = 1.0
 HOUSEKEEP_S = 3600.0
