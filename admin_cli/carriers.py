@@ -46,8 +46,39 @@ def ls(desk: Desk) -> None:
     desk.rows(
         rows,
         *("carrier", "bind", "node", "mode", "state", "since", "outstanding", "window"),
-        *("rate", "rate_limit", "latency_ms", "last_error"),
+        *("rate", "rate_limit", "latency_ms", "unknown_receipts", "ambiguous_receipts"),
+        "last_error",
         empty="no engine has been run yet; start one: siaran run",
+    )
+
+
+@command(
+    app, "receipts", "siaran carrier receipts tui", "siaran carrier receipts tui --unknown --json"
+)
+def receipts(
+    desk: Desk,
+    name: _Name,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="only those whose ids nobody here knows")
+    ] = False,
+    rows: Annotated[
+        int, typer.Option("--rows", metavar="N", min=1, max=100_000, help="the newest so many")
+    ] = 100,
+) -> None:
+    """Show the receipts that could not be carried out, newest first; they are kept for 72 hours.
+
+    unknown: nobody here sent a message with that id; early: its response may still come;
+    ambiguous: several messages have that id; unrecognised: no table knows its stat (give it a
+    meaning in the carrier's table `stats`).
+    """
+    from engine.clock import utc_now
+    from engine.operations import carriers
+
+    kept = desk.run(carriers.receipts, name, unknown=unknown, now=utc_now(), limit=rows)
+    desk.rows(
+        kept,
+        *("at", "why", "smsc_id", "mobile", "stat", "err", "message_id"),
+        empty=f"no {'unknown ' if unknown else ''}receipts of carrier {name} are kept",
     )
 
 

@@ -160,3 +160,17 @@ StatusLabel = Annotated[
         extra=_expected("a name of letters, digits, blank, `-`, `_` and `.`, at most 32 of them"),
     ),
 ]
+StatKey = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[!-~]{1,32}\Z",
+        extra=_expected("a stat as the carrier writes it, at most 32 characters without blanks"),
+    ),
+]
+ErrKey = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[!-~]{1,16}\Z",
+        extra=_expected("an err as the carrier writes it, at most 16 characters without blanks"),
+    ),
+]

@@ -14,7 +14,7 @@ from config.tables import Fault, Keys
 
 WHY: Final = "not supported yet by this version"
 
-CARRIER: Final = ("receipt_id", "receipts_per", "accepted_is_final", "default_country")
+CARRIER: Final = ("default_country",)
 
 
 def faults(settings: Settings) -> Iterator[Fault]:

@@ -20,6 +20,7 @@ from config.kinds import (
     DatabaseUrl,
     DataCoding,
     Email,
+    ErrKey,
     File,
     Host,
     Listen,
@@ -34,6 +35,7 @@ from config.kinds import (
     Seconds,
     Secret,
     ServiceType,
+    StatKey,
     StatusKey,
     StatusLabel,
     SystemId,
@@ -166,6 +168,37 @@ class Status(Struct, frozen=True, kw_only=True):
         return statuses.number(self.name)
 
 
+class ReceiptState(StrEnum):
+    """What a receipt can say (SMPP 3.4 §5.2.28, and SKIPPED of 5.0)."""
+
+    SCHEDULED = "scheduled"
+    ENROUTE = "enroute"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+    UNDELIVERABLE = "undeliverable"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+
+
+class Stat(Struct, frozen=True, kw_only=True):
+    """One key of [carriers.NAME.stats]: what this carrier means by the `stat` of a receipt (R-5.8)."""
+
+    name: StatKey
+    state: ReceiptState
+
+
+class Err(Struct, frozen=True, kw_only=True):
+    """One key of [carriers.NAME.errs]: what this carrier means by the `err` of a receipt (R-5.8)."""
+
+    name: ErrKey
+    label: StatusLabel
+    state: ReceiptState | None = None
+    """In place of what `stat` says, unless that is DELIVRD."""
+
+
 class Tls(Struct, frozen=True, kw_only=True):
     """[carriers.NAME.tls]; `tls = true` is this table with nothing in it (R-5.1)."""
 
@@ -249,6 +282,8 @@ class Carrier(Struct, frozen=True, kw_only=True):
     tlvs: tuple[Tlv, ...] = ()
     timers: Timers = Timers()
     statuses: Annotated[tuple[Status, ...], Meta(extra={"keyed": True, "short": "policy"})] = ()
+    stats: Annotated[tuple[Stat, ...], Meta(extra={"keyed": True, "short": "state"})] = ()
+    errs: Annotated[tuple[Err, ...], Meta(extra={"keyed": True, "short": "label"})] = ()
 
     @property
     def sends(self) -> bool:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import trio
@@ -103,6 +104,9 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
         )
         dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
 
+        def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta) -> None:
+            turn.sweep(tx, node_id, epoch, oldest, gateway.network)
+
         def heard() -> None:
             dispatch.look()
             control.look()
@@ -115,7 +119,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
                 addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
                 nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
-                nursery.start_soon(nodes.sweep, db, turn.sweep, start.node_id, start.epoch)
+                nursery.start_soon(nodes.sweep, db, sweep, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
                 nursery.start_soon(dispatch.run)
                 nursery.start_soon(listening.listen, db.url, heard)

@@ -1,7 +1,7 @@
 """A node's life in the database: its lease, its sessions, the sweep of parked receipts, housekeeping."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import trio
 
@@ -14,6 +14,8 @@ from engine.store.db import CommitUnknown, Database
 
 RENEW_S = nodes.LEASE_S / 4
 SWEEP_S = 1.0
+SWEEPS_FAR = 60
+"""One of so many sweeps looks back over `nodes.SWEPT`, the others over `nodes.SWEPT_EACH`."""
 NOTE_S = 1.0
 HOUSEKEEP_S = 3600.0
 
@@ -78,11 +80,16 @@ async def note_closed(
 
 async def sweep(db: Database, join: Callable[..., object], node_id: int, epoch: int) -> None:
     """Joins parked receipts with their submissions, each second; at the start, all there are."""
-    oldest = nodes.PARKED
+    missed = nodes.PARKED
+    count = 0
     while True:
-        if await _try(db, join, node_id, epoch, oldest):
-            oldest = nodes.SWEPT
+        began = trio.current_time()
+        oldest = nodes.SWEPT if count % SWEEPS_FAR == 0 else nodes.SWEPT_EACH
+        count += 1
+        done = await _try(db, join, node_id, epoch, max(oldest, missed))
         await trio.sleep(SWEEP_S)
+        over = timedelta(seconds=trio.current_time() - began)
+        missed = over + nodes.SWEPT_EACH if done else missed + over
 
 
 async def housekeep(db: Database) -> None:

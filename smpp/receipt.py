@@ -23,6 +23,7 @@ __all__ = [
     "Receipt",
     "ReceiptState",
     "StateInfo",
+    "bases",
     "candidates",
     "parse",
     "render",
@@ -170,11 +171,24 @@ def candidates(smsc_id: str) -> tuple[str, ...]:
     forms = [smsc_id, smsc_id.lower(), smsc_id.upper()]
     if _HEX(smsc_id):
         bare = smsc_id.lstrip("0") or "0"
-        forms += [bare, bare.lower(), bare.upper()]
-        if bare.isdecimal():
-            forms += [f"{int(bare):x}", f"{int(bare):X}"]
-        forms.append(str(int(bare, 16)))
+        as_hex, as_decimal = bases(smsc_id)
+        forms += [bare, bare.lower(), bare.upper(), *as_hex, *as_decimal]
     return tuple(dict.fromkeys(forms))
+
+
+def bases(smsc_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give `smsc_id` written in hexadecimal, if it can be decimal, and the other way round.
+
+    >>> bases("10")
+    (('a', 'A'), ('16',))
+    """
+    if not _HEX(smsc_id):
+        return (), ()
+    decimal = (str(int(smsc_id, 16)),)
+    if not smsc_id.isdecimal():
+        return (), decimal
+    number = int(smsc_id)
+    return tuple(dict.fromkeys((f"{number:x}", f"{number:X}"))), decimal
 
 
 # 65 octets is the longest id there is (SMPP 3.4 §5.3.2.12); a longer number would cost without end.

@@ -29,7 +29,8 @@ NUMBERS = itertools.count(1)
 """Mobiles, each once in a run."""
 
 FILLED: tuple[LiteralString, ...] = (
-    *("message", "submission", "feed", "due", "flight", "tally", "parked", "inbox", "mo_seen"),
+    *("message", "submission", "feed", "due", "flight", "tally", "inbox", "mo_seen", "mo_part"),
+    *("parked", "parked_candidate", "receipt_watch"),
     *("session", "node", "consent", "member", "campaign", "list"),
 )
 """The tables that a road writes to, in an order that foreign keys allow."""
@@ -337,7 +338,11 @@ class Road:
 
     def sweep(self) -> Done:
         """Joins what was parked with what is known by now."""
-        done = self.database.run(turn.sweep, self.node.node_id, self.node.epoch)
+        plans = {line.plan.name: line.plan for line in self.lines}
+        network = Network(plans=plans, routing=Routing([]), route_ids={})
+        done = self.database.run(
+            turn.sweep, self.node.node_id, self.node.epoch, nodes.SWEPT, network
+        )
         self.check()
         return done
 
@@ -365,6 +370,8 @@ class Road:
         gone = timedelta(seconds=seconds)
         self.sql("UPDATE due SET due_at = due_at - %s", gone)
         self.sql("UPDATE parked SET at = at - %s", gone)
+        self.sql("UPDATE receipt_watch SET due_at = due_at - %s", gone)
+        self.sql("UPDATE mo_part SET at = at - %s", gone)
 
     # ---- what there is to see
 
@@ -430,6 +437,7 @@ class Road:
             "message": "SELECT * FROM message ORDER BY id",
             "submission": "SELECT * FROM submission ORDER BY 1, 2, 3",
             "parked": "SELECT * FROM parked ORDER BY id",
+            "receipt_watch": "SELECT * FROM receipt_watch ORDER BY 1, 2, 3",
             "feed": "SELECT id, campaign_id, next_id, last_id, served_at::text FROM feed ORDER BY id",
             "due": "SELECT * FROM due ORDER BY message_id",
             "tally": "SELECT campaign_id, state, sum(n) FROM tally GROUP BY 1, 2 ORDER BY 1, 2",

@@ -391,7 +391,7 @@ async def _deliver(
         if read is None:
             messages.append(item)
         else:
-            received = Received(bind.plan.id, item.source, read)
+            received = Received(bind.plan.id, item.source, read, item.destination)
             bind.receipts.append((received, session, (item.command, item.sequence)))
     if messages:
         await owner.arrived(

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config import settings as config
-from config.settings import Carrier, Route
-from engine.domain import routing
+from config.settings import Carrier, ReceiptsPer, Route
+from engine.domain import receipts, routing
 from engine.domain.policy import STANDARD, Override, Policies
+from engine.domain.receipts import ErrRule, Rules
 from engine.domain.routing import Routing
 from smpp import period, tlv, transport
 from smpp.pdu import Address
+from smpp.receipt import ReceiptState
 from smpp.segments import PLAIN, Language, Profile
 from smpp.status import Policy
 from smpp.traffic import SubmitTemplate
@@ -29,6 +31,7 @@ class Plan:
     profile: Profile = PLAIN
     without_tlvs: Profile = PLAIN
     policies: Policies = STANDARD
+    receipts: Rules = receipts.PLAIN
     templates: dict[tuple[str, int, int, bool], SubmitTemplate] = field(default_factory=dict)
     """By sender, its TON and NPI, with optional parameters or without: the part of a submit_sm that does not change."""
 
@@ -102,6 +105,18 @@ def plan_of(carrier: Carrier, carrier_id: int) -> Plan:
         profile=profile,
         without_tlvs=profile.without_tlvs(),
         policies=Policies(overrides) if overrides else STANDARD,
+        receipts=Rules(
+            base=carrier.receipt_id.value,
+            whole=carrier.receipts_per is ReceiptsPer.MESSAGE,
+            accepted_is_final=carrier.accepted_is_final,
+            stats={stat.name.upper(): ReceiptState(stat.state) for stat in carrier.stats},
+            errs={
+                err.name.upper(): ErrRule(
+                    label=err.label, state=None if err.state is None else ReceiptState(err.state)
+                )
+                for err in carrier.errs
+            },
+        ),
     )
 
 

@@ -15,7 +15,7 @@ first (R-5.14).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -27,35 +27,23 @@ from engine.domain.outbound import MOST_SEGMENTS, Outcome, Unsendable
 from engine.domain.policy import STANDARD, chance_of
 from engine.domain.policy import turn as turn_of
 from engine.domain.routing import NoWay, Way
+from engine.gateway import receiving
 from engine.gateway.plans import Network, Plan
+from engine.gateway.receiving import Books
+from engine.gateway.receiving import Received as Received
 from engine.store import launching, nodes, settling
 from engine.store.db import Tx
 from engine.store.launching import Candidate, Origin
-from engine.store.settling import Moves, Parked, Submission
-from smpp import receipt as receipts
+from engine.store.settling import Moves
 from smpp.codec import SubmitTemplate
-from smpp.receipt import Receipt, ReceiptState
 from smpp.segments import Profile, Segment
 from smpp.status import Policy
-
-# A receipt's states that end a segment badly, and the message's state that follows (wire.md).
-BAD_END = {
-    ReceiptState.EXPIRED: "expired",
-    ReceiptState.DELETED: "cancelled",
-    ReceiptState.UNDELIVERABLE: "failed",
-    ReceiptState.UNKNOWN: "failed",
-    ReceiptState.REJECTED: "rejected",
-    ReceiptState.SKIPPED: "failed",
-}
 
 _message_id = itemgetter(0)
 
 # Routes of `due` that are none: what no turn has judged yet, what has no route at all.
 NOT_JUDGED = 0
 NO_ROUTE = -1
-
-# A number's last digits, which is all that carriers agree on (wire.md, Ids).
-TELLING_DIGITS = 8
 
 
 class Token(NamedTuple):
@@ -77,14 +65,6 @@ class Answer(NamedTuple):
     carrier_id: int
     command_status: int | None
     smsc_id: str | None
-
-
-class Received(NamedTuple):
-    """A receipt as a bind has read it."""
-
-    carrier_id: int
-    mobile: str
-    receipt: Receipt
 
 
 @dataclass(slots=True)
@@ -193,7 +173,7 @@ def run(tx: Tx, work: Work) -> Done:
     if work.answers:
         _settle(tx, work, now, done, tally, parked=parked)
     if work.received:
-        _receive(tx, work.received, now, done, tally)
+        receiving.receive(tx, work.received, Books(now, work.network, done.receipts, tally))
     if work.given_up:
         _take_back(tx, work.given_up, now, done, tally)
     launch = _Launch(tx, work, now, done, tally)
@@ -259,7 +239,7 @@ def _settle(
         for (carrier_id, _, _), ones in sorted(accepted.items()):
             early = settling.unpark(tx, carrier_id, [smsc_id for _, smsc_id in ones if smsc_id])
             if early:
-                _receive_parked(tx, early, now, done, tally)
+                receiving.receive_parked(tx, early, Books(now, work.network, done.receipts, tally))
 
 
 def _settle_others(
@@ -335,174 +315,26 @@ def _take_back(
             launching.put_due(tx, [(message_id, now)])
 
 
-# ---------------------------------------------------------------- receipts
+# ---------------------------------------------------------------- between turns
 
 
-def _receive(
+def sweep(
     tx: Tx,
-    received: Sequence[Received],
-    now: datetime,
-    done: Done,
-    tally: Counter[tuple[int, str]],
-) -> None:
-    """Matches receipts with submissions, parks those without one, carries out the rest."""
-    since = settling.oldest_id(tx, now)
-    by_carrier: defaultdict[int, list[Received]] = defaultdict(list)
-    for one in received:
-        by_carrier[one.carrier_id].append(one)
-    for carrier_id, ones in sorted(by_carrier.items()):
-        found = _index(
-            settling.find_submissions(
-                tx, carrier_id, {smsc_id for one in ones for smsc_id in one.receipt.ids}, since
-            )
-        )
-        matched: list[tuple[Submission, Receipt]] = []
-        unmatched: list[Received] = []
-        for one in ones:
-            submission = _pick(tx, one, found)
-            if submission is None:
-                unmatched.append(one)
-            else:
-                matched.append((submission, one.receipt))
-        if unmatched:
-            _rescue(tx, carrier_id, unmatched, since, matched, now, done)
-        _apply(
-            tx,
-            [(submission, receipt.state, receipt.stat) for submission, receipt in matched],
-            now,
-            done,
-            tally,
-        )
-
-
-def _rescue(
-    tx: Tx,
-    carrier_id: int,
-    unmatched: Iterable[Received],
-    since: int,
-    matched: list[tuple[Submission, Receipt]],
-    now: datetime,
-    done: Done,
-) -> None:
-    """Tries the other ways to write an id; what still has no submission is parked."""
-    wanted = {one: _candidates(one.receipt) for one in unmatched}
-    found = _index(
-        settling.find_submissions(
-            tx, carrier_id, {way for ways in wanted.values() for way in ways}, since
-        )
-    )
-    parked: list[Parked] = []
-    for one, ways in wanted.items():
-        submission = _pick(tx, one, found, ways)
-        if submission is not None:
-            matched.append((submission, one.receipt))
-            continue
-        done.receipts["parked"] += 1
-        receipt = one.receipt
-        parked.append(
-            Parked(carrier_id, ways, one.mobile, str(receipt.state), receipt.stat, receipt.err, now)
-        )
-    settling.park(tx, parked)
-
-
-def _candidates(receipt: Receipt) -> tuple[str, ...]:
-    ways: dict[str, None] = {}
-    for smsc_id in receipt.ids:
-        ways.update(dict.fromkeys(receipts.candidates(smsc_id)))
-    return tuple(ways)
-
-
-def _index(submissions: Iterable[Submission]) -> dict[str, list[Submission]]:
-    index: dict[str, list[Submission]] = {}
-    for submission in submissions:
-        index.setdefault(submission.smsc_id, []).append(submission)
-    return index
-
-
-def _pick(
-    tx: Tx,
-    one: Received,
-    found: dict[str, list[Submission]],
-    ways: Sequence[str] | None = None,
-) -> Submission | None:
-    """The submission that a receipt is about; where an id was used twice, the number decides."""
-    for smsc_id in one.receipt.ids if ways is None else ways:
-        known = found.get(smsc_id)
-        if known is None:
-            continue
-        if len(known) == 1:
-            return known[0]
-        mobiles = settling.mobiles_of(tx, [submission.message_id for submission in known])
-        tail = one.mobile[-TELLING_DIGITS:]
-        same = [s for s in known if mobiles.get(s.message_id, "")[-TELLING_DIGITS:] == tail]
-        if len(same) == 1:
-            return same[0]
-    return None
-
-
-def _receive_parked(
-    tx: Tx,
-    parked: Sequence[Parked],
-    now: datetime,
-    done: Done,
-    tally: Counter[tuple[int, str]],
-) -> None:
-    """Receipts that came before their submission, which is known now."""
-    since = settling.oldest_id(tx, now)
-    for one in parked:
-        found = _index(settling.find_submissions(tx, one.carrier_id, one.ids, since))
-        state = ReceiptState(one.state)
-        receipt = Receipt(
-            one.ids, one.stat, state, None, one.err, None, None, None, None, None, False
-        )
-        submission = _pick(tx, Received(one.carrier_id, one.mobile, receipt), found)
-        if submission is None:
-            settling.park(tx, [one])
-        else:
-            _apply(tx, [(submission, state, one.stat)], now, done, tally)
-
-
-def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta = nodes.SWEPT) -> Done:
+    node_id: int,
+    epoch: int,
+    oldest: timedelta = nodes.SWEPT,
+    network: Network | None = None,
+) -> Done:
     """Joins parked receipts with submissions that were committed meanwhile (design decision 8).
 
     A node's first sweep looks further back than the others: nobody swept while none was up.
     """
     now, _ = nodes.check_epoch(tx, node_id, epoch)
     done = Done(slots=[])
-    tally: Counter[tuple[int, str]] = Counter()
-    joinable = settling.joinable_parked(tx, settling.oldest_id(tx, now), now, oldest=oldest)
-    if joinable:
-        _receive_parked(tx, joinable, now, done, tally)
-    launching.add_tally(tx, tally)
+    books = Books(now=now, network=network, receipts=done.receipts)
+    receiving.sweep(tx, books, oldest, nodes.PARKED)
+    launching.add_tally(tx, books.tally)
     return done
-
-
-def _apply(
-    tx: Tx,
-    matched: Iterable[tuple[Submission, ReceiptState, str | None]],
-    now: datetime,
-    done: Done,
-    tally: Counter[tuple[int, str]],
-) -> None:
-    """Carries out what receipts say: one update for each segment number, attempt and end."""
-    good: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    bad: defaultdict[tuple[int, int, str, str], list[int]] = defaultdict(list)
-    for submission, state, stat in matched:
-        done.receipts[str(state)] += 1
-        if state is ReceiptState.DELIVERED:
-            good[submission.segment, submission.attempt].append(submission.message_id)
-        elif state in BAD_END:
-            reason = "UNKNOWN" if state is ReceiptState.UNKNOWN else stat or state.upper()
-            key = (submission.segment, submission.attempt, BAD_END[state], reason)
-            bad[key].append(submission.message_id)
-    for (segment, attempt), ids in sorted(good.items()):
-        moves = settling.receive_good(tx, sorted(ids), segment=segment, attempt=attempt, now=now)
-        _count(tally, moves)
-    for (segment, attempt, end, reason), ids in sorted(bad.items()):
-        moves = settling.receive_bad(
-            tx, sorted(ids), segment=segment, attempt=attempt, state=end, reason=reason, now=now
-        )
-        _count(tally, moves)
 
 
 # ---------------------------------------------------------------- launch

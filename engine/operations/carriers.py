@@ -13,9 +13,11 @@ from engine.domain.errors import Refused
 from engine.domain.suggest import did_you_mean
 from engine.operations import Actor, application_of
 from engine.store import audit, control
+from engine.store import receipts as stored
 from engine.store.control import BindShown as BindShown
 from engine.store.control import Reply as Reply
 from engine.store.db import Tx
+from engine.store.receipts import Kept as Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,14 @@ def ls(tx: Tx, actor: Actor, *, now: datetime) -> list[BindShown]:
     """All binds of all nodes, by carrier."""
     application_of(tx, actor)
     return control.binds(tx, now)
+
+
+def receipts(
+    tx: Tx, actor: Actor, name: str, *, unknown: bool, now: datetime, limit: int
+) -> list[Kept]:
+    """The newest of a carrier's receipts that could not be carried out; they are kept for 72 hours."""
+    application_of(tx, actor)
+    return stored.kept(tx, _carrier(tx, name), unknown=unknown, now=now, limit=limit)
 
 
 def pause(tx: Tx, actor: Actor, name: str, *, reason: str | None, now: datetime) -> None:

@@ -19,6 +19,9 @@ from engine.store.listening import wake
 # Who did what no person did, in the log.
 ENGINE = "engine"
 
+# A receipt whose submission is not known for so long is no early one: nobody here sent it.
+EARLY_S = 60.0
+
 # Answered commands are kept for the log's reader for a day.
 KEPT = timedelta(days=1)
 
@@ -55,6 +58,8 @@ class BindShown:
     rate: float
     rate_limit: float
     latency_ms: float | None
+    unknown_receipts: int
+    ambiguous_receipts: int
     paused_at: datetime | None
     paused_by: str | None
     pause_reason: str | None
@@ -170,14 +175,21 @@ def binds(tx: Tx, now: datetime) -> list[BindShown]:
     with tx.cursor(row_factory=class_row(BindShown)) as cursor:
         return cursor.execute(
             """
-            SELECT n.name AS node, n.lease_until > %s AS alive, c.name AS carrier, b.name AS bind,
-                   b.mode, b.state, b.since, b.window_size AS window, b.outstanding, b.rate,
-                   b.rate_limit, b.latency_ms, c.paused_at, c.paused_by, c.pause_reason,
-                   b.last_error
+            SELECT n.name AS node, n.lease_until > %(now)s AS alive, c.name AS carrier,
+                   b.name AS bind, b.mode, b.state, b.since, b.window_size AS window,
+                   b.outstanding, b.rate, b.rate_limit, b.latency_ms,
+                   coalesce(k.unknown, 0) AS unknown_receipts,
+                   coalesce(k.ambiguous, 0) AS ambiguous_receipts,
+                   c.paused_at, c.paused_by, c.pause_reason, b.last_error
               FROM bind b JOIN node n ON n.id = b.node_id JOIN carrier c ON c.id = b.carrier_id
+              LEFT JOIN (
+                    SELECT carrier_id, count(*) FILTER (WHERE NOT ambiguous) AS unknown,
+                           count(*) FILTER (WHERE ambiguous) AS ambiguous
+                      FROM parked WHERE at < %(now)s - make_interval(secs => %(early)s)
+                     GROUP BY 1) k ON k.carrier_id = c.id
              ORDER BY c.name, n.name, b.name
             """,
-            (now,),
+            {"now": now, "early": EARLY_S},
         ).fetchall()
 
 

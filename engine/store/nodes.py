@@ -27,6 +27,9 @@ PARKED = timedelta(hours=72)
 # Two transactions that missed each other are found by the sweep after the later one's commit; with
 # the database away for a while in between, a few sweeps later.
 SWEPT = timedelta(minutes=2)
+# Most sweeps look back no further than a turn takes at worst: of a flood that nobody here sent each
+# receipt is looked at a few times, not for two minutes.
+SWEPT_EACH = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +119,14 @@ class Fenced(Refused):
 def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
     """Raises Fenced unless the node still is this process; holds that until the commit.
 
-    Answers what a turn begins with: the database's time, and whether any receipt is parked.
+    Answers what a turn begins with: the database's time, and whether any receipt waits for its
+    submission.
     """
     row = tx.execute(
         # node_pkey. KEY SHARE is the weakest lock that a take-over's FOR UPDATE waits for; the
         # lease, which is no key, can be renewed meanwhile.
         """
-        SELECT clock_timestamp(), EXISTS (SELECT FROM parked)
+        SELECT clock_timestamp(), EXISTS (SELECT FROM parked_candidate)
           FROM node WHERE id = %s AND epoch = %s FOR KEY SHARE
         """,
         (node_id, epoch),
@@ -249,7 +253,6 @@ def housekeep(tx: Tx, now: datetime) -> None:
     """What is done once an hour: partitions ahead, and the rows that outlived their use."""
     tx.execute("SELECT ensure_partitions((%s AT TIME ZONE 'UTC')::date, 3)", (now,))
     tx.execute("DELETE FROM mo_seen WHERE at < %s - interval '1 h'", (now,))
-    tx.execute("DELETE FROM parked WHERE at < %s", (now - PARKED,))
     tx.execute("DELETE FROM import_row WHERE at < %s - interval '1 day'", (now,))
     tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))
     held.purge(tx)

@@ -6,9 +6,10 @@ Each returns how many messages of which campaign went from which state to which.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
+from engine.domain.receipts import MARK_SILENCE, MARK_WHOLE, NO_RECEIPT_S, SILENCE_S, SOFT
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 
@@ -172,65 +173,113 @@ def mobiles_of(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
     return dict(rows.fetchall())
 
 
-def receive_good(tx: Tx, ids: Sequence[int], *, segment: int, attempt: int, now: datetime) -> Moves:
-    """A receipt says that the segment is on the handset; with the last one the message is delivered.
-
-    A failure that came from UNKNOWN (`reason`) gives way to it, and so does one of a later attempt:
-    a good receipt of any attempt settles its segment (R-5.8). Any other final state stays.
-    """
-    bit = 1 << (segment - 1)
-    return tx.execute(
-        # message_YYYYMMDD_pkey; a HOT update
-        f"""
-        WITH moved AS (
-            UPDATE message
-               SET delivered = delivered | %(bit)s,
-                   failed = failed & ~ %(bit)s::int,
-                   sent_at = coalesce(sent_at, %(now)s),
-                   state_at = %(now)s,
-                   reason = NULL,
-                   state = CASE WHEN delivered | %(bit)s = (1 << total) - 1
-                                THEN 'delivered'::message_state
-                                WHEN failed & ~ %(bit)s::int = 0
-                                 AND accepted | delivered | %(bit)s = (1 << total) - 1
-                                THEN 'sent' ELSE state END
-             WHERE id = ANY (%(ids)s::bigint[]) AND delivered & %(bit)s = 0
-               AND (state IN ('launched', 'queued', 'uncertain', 'sent')
-                    OR state = 'failed' AND reason = 'UNKNOWN'
-                    OR state IN ('failed', 'rejected', 'expired') AND attempt > %(attempt)s)
-            RETURNING campaign_id, old.state AS was, new.state AS became)
-        {_COUNTED}
-        """,
-        {"bit": bit, "attempt": attempt, "now": now, "ids": ints(ids)},
-    ).fetchall()
-
-
-def receive_bad(
+def receive_good(
     tx: Tx,
     ids: Sequence[int],
     *,
     segment: int,
     attempt: int,
+    now: datetime,
+    whole: bool = False,
+    mark: str | None = None,
+) -> Moves:
+    """A receipt says that the segment is on the handset; with the last one the message is delivered.
+
+    A failure that came from UNKNOWN (`reason`) gives way to it, and so does one of a later attempt:
+    a good receipt of any attempt settles its segment (R-5.8). Any other final state stays. `whole`:
+    it is about all segments, once the SMSC has taken them all. `mark` is kept with what it changes;
+    where it says nothing else, that one receipt stood for several segments.
+    """
+    bit = 1 << (segment - 1)
+    got = f"""(CASE WHEN %(whole)s AND accepted | delivered | {bit} = (1 << total) - 1
+                    THEN (1 << total) - 1 ELSE {bit} END)"""
+    return tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update; receipt_watch_pkey for those that wait for others
+        f"""
+        WITH moved AS (
+            UPDATE message
+               SET delivered = delivered | {got},
+                   failed = failed & ~ {got},
+                   sent_at = coalesce(sent_at, %(now)s),
+                   state_at = %(now)s,
+                   reason = NULL,
+                   mark = coalesce(%(mark)s::text, CASE WHEN {got} <> {bit} THEN %(stood)s ELSE mark END),
+                   state = CASE WHEN delivered | {got} = (1 << total) - 1
+                                THEN 'delivered'::message_state
+                                WHEN failed & ~ {got} = 0
+                                 AND accepted | delivered | {bit} = (1 << total) - 1
+                                THEN 'sent' ELSE state END
+             WHERE id = ANY (%(ids)s::bigint[]) AND delivered & {bit} = 0
+               AND (state IN ('launched', 'queued', 'uncertain', 'sent')
+                    OR state = 'failed' AND reason = %(soft)s
+                    OR state IN ('failed', 'rejected', 'expired') AND attempt > %(attempt)s)
+            RETURNING id, campaign_id, old.state AS was, new.state AS became),
+        others AS (
+            INSERT INTO receipt_watch (message_id, segment, attempt, due_at)
+            SELECT id, 0, 0, %(now)s + make_interval(secs => %(silence)s)
+              FROM moved WHERE became = 'sent'
+                ON CONFLICT DO NOTHING)
+        {_COUNTED}
+        """,
+        {
+            "whole": whole,
+            "mark": mark,
+            "stood": MARK_WHOLE,
+            "soft": SOFT,
+            "silence": SILENCE_S,
+            "attempt": attempt,
+            "now": now,
+            "ids": ints(ids),
+        },
+    ).fetchall()
+
+
+def receive_bad(
+    tx: Tx,
+    failures: Sequence[tuple[int, str]],
+    *,
+    segment: int,
+    attempt: int,
     state: str,
-    reason: str,
     now: datetime,
 ) -> Moves:
-    """A receipt says that the segment finally failed: so has the message.
+    """A receipt says that the segment finally failed: so has the message. (message, reason) each.
 
     Only a receipt of its newest attempt can say so; an older one's bad end is made good by it.
     """
+    moves: Moves = []
+    for start in range(0, len(failures), _FAILURES):
+        part = failures[start : start + _FAILURES]
+        moves += _receive_bad(tx, part, segment=segment, attempt=attempt, state=state, now=now)
+    return moves
+
+
+# Each of them is looked for in the array of all: so many at a time.
+_FAILURES = 500
+
+
+def _receive_bad(
+    tx: Tx,
+    failures: Sequence[tuple[int, str]],
+    *,
+    segment: int,
+    attempt: int,
+    state: str,
+    now: datetime,
+) -> Moves:
     bit = 1 << (segment - 1)
     return tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
         f"""
         WITH moved AS (
             UPDATE message
-               SET failed = failed | %(bit)s, state = %(state)s, reason = %(reason)s,
+               SET failed = failed | %(bit)s, state = %(state)s, mark = NULL,
+                   reason = (%(reasons)s::text[])[array_position(%(ids)s::bigint[], id)],
                    sent_at = coalesce(sent_at, %(now)s), state_at = %(now)s
              WHERE id = ANY (%(ids)s::bigint[]) AND delivered & %(bit)s = 0
                AND attempt = %(attempt)s
                AND (state IN ('launched', 'queued', 'uncertain', 'sent')
-                    OR state = 'failed' AND reason = 'UNKNOWN')
+                    OR state = 'failed' AND reason = %(soft)s)
             RETURNING campaign_id, old.state AS was, new.state AS became)
         {_COUNTED}
         """,
@@ -238,15 +287,19 @@ def receive_bad(
             "attempt": attempt,
             "bit": bit,
             "state": state,
-            "reason": reason,
+            "soft": SOFT,
+            "reasons": [reason for _, reason in failures],
             "now": now,
-            "ids": ints(ids),
+            "ids": [message_id for message_id, _ in failures],
         },
     ).fetchall()
 
 
+# ---------------------------------------------------------------- parked
+
+
 class Parked(NamedTuple):
-    """A receipt that waits for its submission."""
+    """A receipt that waits for its submission, or for a person where it is `ambiguous`."""
 
     carrier_id: int
     ids: tuple[str, ...]
@@ -255,71 +308,216 @@ class Parked(NamedTuple):
     stat: str | None
     err: str | None
     at: datetime
+    other: str = ""
+    ambiguous: bool = False
+    id: int = 0
 
 
 def park(tx: Tx, receipts: Sequence[Parked]) -> None:
-    """Keeps receipts whose submission is not known (R-5.8: never dropped)."""
-    for receipt in receipts:
-        tx.execute(
-            """
-            WITH kept AS (
-                INSERT INTO parked (carrier_id, ids, mobile, state, stat, err, at)
-                VALUES (%(carrier)s, %(ids)s, %(mobile)s, %(state)s, %(stat)s, %(err)s, %(at)s)
-                RETURNING id)
-            INSERT INTO parked_candidate (carrier_id, smsc_id, parked_id)
-            SELECT DISTINCT %(carrier)s::smallint, unnest(%(ids)s::text[]), id FROM kept
-            """,
-            {
-                "carrier": receipt.carrier_id,
-                "ids": list(receipt.ids),
-                "mobile": receipt.mobile,
-                "state": receipt.state,
-                "stat": receipt.stat,
-                "err": receipt.err,
-                "at": receipt.at,
-            },
-        )
+    """Keeps receipts whose submission is not known (R-5.8: never dropped), all in one statement."""
+    if not receipts:
+        return
+    tx.execute(
+        # no index is read; parked_candidate gets a row for each way to write an id
+        """
+        WITH kept AS (
+            INSERT INTO parked (carrier_id, ids, mobile, other, state, stat, err, ambiguous, at)
+            SELECT carrier_id, string_to_array(coalesce(ids, ''), E'\\x1e'), coalesce(mobile, ''),
+                   coalesce(other, ''), state,
+                   nullif(stat, ''), nullif(err, ''), ambiguous, at
+              FROM unnest(%(carriers)s::smallint[],
+                          string_to_array(%(ids)s, E'\\x1f'), string_to_array(%(mobiles)s, E'\\x1f'),
+                          string_to_array(%(others)s, E'\\x1f'), string_to_array(%(states)s, E'\\x1f'),
+                          string_to_array(%(stats)s, E'\\x1f'), string_to_array(%(errs)s, E'\\x1f'),
+                          %(ambiguous)s::boolean[], %(ats)s::timestamptz[])
+                   AS r (carrier_id, ids, mobile, other, state, stat, err, ambiguous, at)
+            RETURNING id, carrier_id, ids, ambiguous)
+        INSERT INTO parked_candidate (carrier_id, smsc_id, parked_id)
+        SELECT DISTINCT carrier_id, unnest(ids), id FROM kept WHERE NOT ambiguous
+        """,
+        {
+            "carriers": ints(one.carrier_id for one in receipts),
+            "ids": texts(_joined(one.ids) for one in receipts),
+            "mobiles": texts(one.mobile for one in receipts),
+            "others": texts(one.other for one in receipts),
+            "states": texts(one.state for one in receipts),
+            "stats": texts(one.stat or "" for one in receipts),
+            "errs": texts(one.err or "" for one in receipts),
+            "ambiguous": [one.ambiguous for one in receipts],
+            "ats": [one.at for one in receipts],
+        },
+    )
+
+
+def _joined(ids: Iterable[str]) -> str:
+    """Ids as one text; what takes them apart again is printed by nobody."""
+    return "\x1e".join(one.replace("\x1e", "") for one in ids)
+
+
+_TAKEN = """
+        taken AS (
+            DELETE FROM parked WHERE id = ANY (ARRAY(SELECT id FROM wanted))
+            RETURNING carrier_id, ids, mobile, state, stat, err, at, other, ambiguous, id),
+        waiting AS (
+            DELETE FROM parked_candidate c USING (
+                SELECT carrier_id, unnest(ids) AS smsc_id, id FROM taken) AS t
+             WHERE c.carrier_id = t.carrier_id AND c.smsc_id = t.smsc_id AND c.parked_id = t.id)
+        SELECT * FROM taken ORDER BY id
+"""
 
 
 def unpark(tx: Tx, carrier_id: int, smsc_ids: Iterable[str]) -> list[Parked]:
     """Takes out the receipts that came before these ids were known, oldest first."""
     rows = tx.execute(
         # parked_candidate_pkey, parked_pkey
-        """
-        DELETE FROM parked
-         WHERE id = ANY (ARRAY(SELECT parked_id FROM parked_candidate
-                                WHERE carrier_id = %s
-                                  AND smsc_id = ANY (string_to_array(%s, E'\\x1f'))))
-        RETURNING id, carrier_id, ids, mobile, state, stat, err, at
+        f"""
+        WITH wanted AS (
+            SELECT parked_id AS id FROM parked_candidate
+             WHERE carrier_id = %s AND smsc_id = ANY (string_to_array(%s, E'\\x1f'))),
+        {_TAKEN}
         """,
         (carrier_id, texts(smsc_ids)),
-    ).fetchall()
-    return [Parked(row[1], tuple(row[2]), *row[3:]) for row in sorted(rows, key=lambda row: row[0])]
+    )
+    return [_parked(row) for row in rows]
 
 
-def joinable_parked(tx: Tx, since_id: int, now: datetime, *, oldest: timedelta) -> list[Parked]:
-    """Takes out receipts that are parked for a second to `oldest`, and have a submission by now.
-
-    Under READ COMMITTED a settle and a receipt that are open at the same time can miss each other;
-    what is parked for a second is older than both (a turn lasts less), what came later looks here.
-    """
+def parked_between(
+    tx: Tx, since: datetime, before: tuple[datetime, int], limit: int
+) -> list[Parked]:
+    """Receipts that wait for their submission, parked before `before` (time, id), newest first."""
     rows = tx.execute(
-        # parked is small; submission_YYYYMMDD_carrier_id_smsc_id_idx
+        # parked_at, backwards
         """
-        DELETE FROM parked
-         WHERE id = ANY (ARRAY(
-                SELECT p.id
-                  FROM parked p
-                  JOIN parked_candidate c ON c.parked_id = p.id
-                 WHERE p.at BETWEEN %(now)s - %(oldest)s AND %(now)s - interval '1 s'
-                   AND EXISTS (SELECT FROM submission s
-                                WHERE s.carrier_id = c.carrier_id AND s.smsc_id = c.smsc_id
-                                  AND s.message_id >= %(since)s)))
-        RETURNING id, carrier_id, ids, mobile, state, stat, err, at
+        SELECT carrier_id, ids, mobile, state, stat, err, at, other, ambiguous, id FROM parked
+         WHERE (at, id) < (%s, %s) AND at >= %s ORDER BY at DESC, id DESC LIMIT %s
         """,
-        {"now": now, "since": since_id, "oldest": oldest},
+        (*before, since, limit),
+    )
+    return [_parked(row) for row in rows]
+
+
+def take_parked(tx: Tx, ids: Iterable[int]) -> set[int]:
+    """Takes these out; answers those that nobody else has taken."""
+    rows = tx.execute(
+        # parked_pkey, parked_candidate_pkey
+        f"""
+        WITH wanted AS (SELECT unnest(%s::bigint[]) AS id),
+        {_TAKEN}
+        """,
+        (ints(sorted(ids)),),
+    )
+    return {row[-1] for row in rows}
+
+
+def purge_parked(tx: Tx, before: datetime, limit: int) -> int:
+    """Forgets receipts that were parked before `before`, at most `limit`; answers how many."""
+    return len(
+        tx.execute(
+            # parked_at, parked_pkey, parked_candidate_pkey
+            f"""
+            WITH wanted AS (
+                SELECT id FROM parked WHERE at < %s ORDER BY at, id LIMIT %s
+                   FOR UPDATE SKIP LOCKED),
+            {_TAKEN}
+            """,
+            (before, limit),
+        ).fetchall()
+    )
+
+
+def _parked(row: tuple[Any, ...]) -> Parked:
+    return Parked(row[0], tuple(row[1]), *row[2:])
+
+
+# ---------------------------------------------------------------- what is looked at again
+
+
+def watch_stat(
+    tx: Tx, stats: Sequence[tuple[int, str]], *, carrier_id: int, segment: int, attempt: int
+) -> None:
+    """Notes stats that no table knows, (message, stat) each: 72 h after the response they fail."""
+    tx.execute(
+        # submission_YYYYMMDD_pkey, receipt_watch_pkey
+        """
+        INSERT INTO receipt_watch (message_id, segment, attempt, carrier_id, stat, due_at)
+        SELECT message_id, segment, attempt, %(carrier)s,
+               (%(stats)s::text[])[array_position(%(ids)s::bigint[], message_id)],
+               at + make_interval(secs => %(wait)s)
+          FROM submission
+         WHERE message_id = ANY (%(ids)s::bigint[]) AND segment = %(segment)s
+           AND attempt = %(attempt)s
+            ON CONFLICT DO NOTHING
+        """,
+        {
+            "carrier": carrier_id,
+            "stats": [stat for _, stat in stats],
+            "ids": [message_id for message_id, _ in stats],
+            "segment": segment,
+            "attempt": attempt,
+            "wait": NO_RECEIPT_S,
+        },
+    )
+
+
+class Watched(NamedTuple):
+    """What is to be looked at again; `stat` None: segments of which nothing was heard."""
+
+    message_id: int
+    segment: int
+    attempt: int
+    stat: str | None
+
+
+def watched(tx: Tx, now: datetime, limit: int) -> list[Watched]:
+    """Takes out what is due to be looked at again."""
+    rows = tx.execute(
+        # receipt_watch_due, receipt_watch_pkey
+        """
+        WITH due AS (
+            SELECT message_id, segment, attempt FROM receipt_watch WHERE due_at <= %s
+             ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+        DELETE FROM receipt_watch w USING due d
+         WHERE w.message_id = d.message_id AND w.segment = d.segment AND w.attempt = d.attempt
+        RETURNING w.message_id, w.segment, w.attempt, w.stat
+        """,
+        (now, limit),
+    )
+    return sorted(Watched._make(row) for row in rows)
+
+
+def end_silence(tx: Tx, ids: Sequence[int], now: datetime) -> Moves:
+    """Messages with segments delivered, none failed, and 10 minutes of silence are delivered.
+
+    They are marked. Those that had another receipt meanwhile are looked at again.
+    """
+    moves = tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update
+        f"""
+        WITH moved AS (
+            UPDATE message
+               SET delivered = (1 << total) - 1, state = 'delivered', state_at = %(now)s,
+                   reason = NULL, mark = %(mark)s
+             WHERE id = ANY (%(ids)s::bigint[]) AND state = 'sent' AND delivered <> 0
+               AND failed = 0 AND state_at <= %(now)s - make_interval(secs => %(silence)s)
+            RETURNING campaign_id, old.state AS was, new.state AS became)
+        {_COUNTED}
+        """,
+        {"ids": ints(ids), "now": now, "mark": MARK_SILENCE, "silence": SILENCE_S},
     ).fetchall()
-    return [Parked(row[1], tuple(row[2]), *row[3:]) for row in sorted(rows, key=lambda row: row[0])]
+    tx.execute(
+        # message_YYYYMMDD_pkey, receipt_watch_pkey
+        """
+        INSERT INTO receipt_watch (message_id, segment, attempt, due_at)
+        SELECT id, 0, 0, greatest(state_at, %(now)s - interval '1 s')
+                         + make_interval(secs => %(silence)s)
+          FROM message
+         WHERE id = ANY (%(ids)s::bigint[]) AND delivered <> 0
+           AND state IN ('launched', 'queued', 'uncertain', 'sent')
+            ON CONFLICT DO NOTHING
+        """,
+        {"ids": ints(ids), "now": now, "silence": SILENCE_S},
+    )
+    return moves
 
 
 def oldest_id(tx: Tx, now: datetime) -> int:

@@ -67,8 +67,12 @@ def test_as_it_stands_it_is_the_defaults() -> None:
 def test_it_has_every_key_and_no_other() -> None:
     document = written()
     carrier = document["carriers"] = document["carriers"]["tui"]
-    carrier["statuses"] = list(carrier["statuses"].values())
-    assert keys_in(document) == keys_of(Settings) - {"carriers.name", "carriers.statuses.name"}
+    for table in ("statuses", "stats", "errs"):
+        carrier[table] = list(carrier[table].values())
+    assert keys_in(document) == keys_of(Settings) - {
+        "carriers.name",
+        *(f"carriers.{table}.name" for table in ("statuses", "stats", "errs")),
+    }
 
 
 def examples() -> set[str]:
