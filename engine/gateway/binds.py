@@ -348,9 +348,14 @@ def _learn(
     accepted = len(items) - len(refused)
     if accepted:
         bind.pace.accepted(accepted, now)
+    if not refused:
         bind.watch.accepted()
+        return None
     step: BindStep | None = None
-    for number in refused:
+    for _, number, _, _ in items:  # in their order: what is taken in between ends a row
+        if not number:
+            bind.watch.accepted()
+            continue
         row = bind.plan.policies.info(number)
         match row.policy:
             case Policy.THROTTLE:

@@ -474,7 +474,8 @@ class Gateway:
         for campaign_id in done.taken:
             self._watch.accepted(campaign_id)
         for campaign_id, policy in done.refused:
-            if self._watch.note(campaign_id, policy):
+            # What was taken in the same turn may have come in between.
+            if campaign_id not in done.taken and self._watch.note(campaign_id, policy):
                 reason = "the SMSC refused its sender many times in a row"
                 log.error("campaign.paused", campaign=campaign_id, reason=reason)
                 self._nursery_of_run().start_soon(
