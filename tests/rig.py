@@ -159,10 +159,12 @@ class Rig:
         binds: int = 1,
         timers: Mapping[str, float] | None = None,
         postgres: str = "",
+        like: Path | None = None,
     ) -> Iterator[Rig]:
         """An installation that is gone after the block. `home`: make it there (it stays).
 
-        `postgres` are settings of the embedded database, `timers` those of the carrier.
+        `postgres` are settings of the embedded database, which is copied from the home `like` if
+        there is one (a new one takes longer); `timers` are those of the carrier.
         """
         path = Path(tempfile.mkdtemp(prefix="siaran-rig-")) if home is None else home
         rig = Rig(path, url, window, binds, timers or {}, Record(path / "record.jsonl"))
@@ -170,6 +172,8 @@ class Rig:
             if url is None:
                 place = Home.at(path)
                 place.prepare()
+                if like is not None:
+                    subprocess.run(["cp", "-a", f"{like}/postgres/.", place.base], check=True)
                 place.local_conf.write_text(postgres)
             yield rig
         finally:

@@ -20,7 +20,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -72,6 +72,8 @@ class Trial:
     """Of the embedded PostgreSQL."""
     url: str | None = None
     """A database that is there already; None: an embedded one."""
+    like: Path | None = None
+    """A home whose embedded database is copied."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,7 +164,7 @@ def drop(trial: Trial) -> Verdict:
     As often as `times` says, evenly: at each so many messages.
     """
     every = max(trial.messages // (trial.times + 1), 1)
-    return _try(f"dropped at each {every} submits", trial, None, smsc={"drop_every": every})
+    return _try(f"dropped at each {every} submits", trial, None, drop_every=every)
 
 
 def crash(trial: Trial) -> Verdict:
@@ -174,6 +176,57 @@ def crash(trial: Trial) -> Verdict:
         rig.wait(lambda: rig.postmaster() not in (None, pid), "PostgreSQL's restart")
 
     return _try("PostgreSQL restarted -m immediate", trial, fault, after=_commits_cut)
+
+
+def cut(trial: Trial) -> Verdict:
+    """The connection is lost in a COMMIT that is written: the engine asks, and goes on (design 9)."""
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        with _commits_wait(rig):
+            rig.sql(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE wait_event = 'SyncRep' AND pid <> pg_backend_pid()
+                """,
+                user="postgres",
+            )
+
+    verdict = _try("connection cut in COMMIT", trial, fault, allowed=0, after=_commits_cut)
+    if int(str(verdict.notes["cut in COMMIT"])) < trial.times:
+        verdict.broken.append("the engine has not noticed each of them")
+    return verdict
+
+
+def kill_in_commit(trial: Trial) -> Verdict:
+    """kill -9 of the engine while a COMMIT is written: what it has marked has never left."""
+    uncertain: list[int] = []
+
+    def fault(rig: Rig, chance: random.Random) -> None:
+        with _commits_wait(rig):
+            rig.engine.kill()
+        rig.start_engine()
+        uncertain.append(_uncertain(rig))
+
+    verdict = _try("kill -9 of the engine in COMMIT", trial, fault)
+    verdict.notes["uncertain"] = sum(uncertain)
+    verdict.notes["never left"] = sum(uncertain) - verdict.repeats
+    return verdict
+
+
+@contextlib.contextmanager
+def _commits_wait(rig: Rig) -> Iterator[None]:
+    """Within it, COMMITs are written and not answered: for that, no standby has to be there."""
+    rig.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", user="postgres")
+    rig.sql("SELECT pg_reload_conf()", user="postgres")
+    try:
+        rig.wait(
+            lambda: rig.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
+            "a turn that waits in COMMIT",
+        )
+        yield
+    finally:
+        rig.sql("ALTER SYSTEM RESET synchronous_standby_names", user="postgres")
+        rig.sql("SELECT pg_reload_conf()", user="postgres")
 
 
 def away(trial: Trial) -> Verdict:
@@ -308,6 +361,8 @@ SCENARIOS: Final[Mapping[str, Callable[[Trial], Verdict]]] = {
     "kill": kill,
     "crash": crash,
     "freeze": freeze,
+    "cut": cut,
+    "kill-in-commit": kill_in_commit,
     "drop": drop,
     "terminate": terminate,
     "away": away,
@@ -326,7 +381,7 @@ def _try(
     fault: Fault | None,
     *,
     allowed: int | None = None,
-    smsc: Mapping[str, Any] | None = None,
+    drop_every: int | None = None,
     timers: Mapping[str, float] | None = None,
     replies: str | None = None,
     home: Path | None = None,
@@ -341,8 +396,9 @@ def _try(
         window=trial.window,
         timers={**FAST_TIMERS, **(timers or {})},
         postgres=trial.settings,
+        like=trial.like,
     ) as rig:
-        more = dict(smsc or {})
+        more: dict[str, Any] = {} if drop_every is None else {"drop_every": drop_every}
         if replies is not None:
             more["replies"] = rig.home / "replies.toml"
             Path(str(more["replies"])).write_text(replies)
@@ -357,13 +413,16 @@ def _try(
             assert fault is not None
             fault(rig, chance)
         _finish(rig, campaign, trial)
+        arrivals = rig.record.read()
+        if drop_every is not None:
+            at = [one.at for one in arrivals[drop_every - 1 :: drop_every]]
+            assert len(at) == rig.counters()["drops"]
         verdict = judge(
             scenario=scenario,
             trial=trial,
-            arrivals=rig.record.read(),
+            arrivals=arrivals,
             report=rig.report(campaign),
             at=at,
-            faults=len(at) if fault is not None else rig.counters()["drops"],
             allowed=trial.window if allowed is None else allowed,
             took_s=time.monotonic() - began,
         )
@@ -387,7 +446,6 @@ def judge(
     arrivals: list[Arrival],
     report: Any,
     at: list[datetime],
-    faults: int,
     allowed: int,
     took_s: float,
 ) -> Verdict:
@@ -399,17 +457,17 @@ def judge(
     last: dict[str, datetime] = {}
     for arrival in arrivals:
         if (before := last.get(arrival.destination)) is not None:
-            blame[bisect_right(at, before)] += 1
+            blame[bisect_left(at, before)] += 1
         last[arrival.destination] = arrival.at
     counts, total = report["counts"], trial.messages
     verdict = Verdict(
         scenario=scenario,
         seed=trial.seed,
         recipients=total,
-        faults=faults,
+        faults=len(at),
         arrived=len(arrived),
         repeats=repeats,
-        worst=max(blame.values(), default=0) if at else -(-repeats // max(faults, 1)),
+        worst=max(blame.values(), default=0),
         allowed=allowed,
         counts=counts,
         took_s=took_s,
@@ -417,7 +475,7 @@ def judge(
     broken = verdict.broken
     if missing := total - len(arrived):
         broken.append(f"{missing} messages never arrived")
-    if repeats > allowed * faults or verdict.worst > allowed:
+    if verdict.worst > allowed:
         broken.append(f"{repeats} repeats, {verdict.worst} of them after one fault")
     if not sum(counts.values()) == report["recipients"] == total:
         broken.append(

@@ -1,78 +1,37 @@
-"""What happens to the database, and to no message (R-8.1, R-8.3). Each has a cluster of its own."""
+"""What happens to the database, and to no message (R-8.1). Each trial has a cluster of its own."""
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 
 import pytest
 
 from tests.promises import harness
-from tests.promises.harness import SMALL, NoDisk, Trial, seed_of_environment
-from tests.rig import Rig
+from tests.promises.harness import NoDisk, Trial
 
 
-@pytest.fixture
-def trial() -> Trial:
-    return Trial(
-        messages=1000,
-        times=1,
-        seed=seed_of_environment(),
-        latency_ms=5,
-        for_s=1.0,
-        patient=False,
-        settings=SMALL,
-    )
-
-
-def test_a_database_that_crashes_takes_no_message_with_it(trial: Trial) -> None:
-    """R-8.1: also when it crashes in the midst of a COMMIT."""
-    verdict = harness.crash(replace(trial, times=3))
+def test_a_database_that_crashes_takes_no_message_with_it(own: Trial) -> None:
+    """R-8.1: wherever its turns just are."""
+    verdict = harness.crash(replace(own, times=3))
     assert not verdict.broken, verdict
 
 
-def test_while_the_database_is_away_the_engine_waits_and_says_so_once(trial: Trial) -> None:
-    """R-8.1, R-8.3: what subscribers write meanwhile is refused for the moment, and comes again."""
-    verdict = harness.away(trial)
+def test_a_commit_whose_answer_was_cut_off_is_asked_for(own: Trial) -> None:
+    """Design 9: it is written, and nothing of it is sent again."""
+    verdict = harness.cut(replace(own, times=2))
     assert not verdict.broken, verdict
 
 
-def test_a_database_that_was_away_while_nothing_happened_is_used_again() -> None:
-    """R-8.1: the turn that found it away had nothing in its hands but free slots."""
-    with Rig.open(window=5, postgres=SMALL) as rig:
-        rig.start_smsc()
-        rig.start_engine()
-        rig.siaran("db", "stop")
-        rig.wait(lambda: rig.logged("database.away"), "the engine's word that it is away")
-        campaign = rig.campaign(10)  # who needs it starts it
-        rig.wait(lambda: rig.logged("database.back"), "the engine's word that it is back")
-        rig.wait(lambda: len(rig.record.read()) == 10, "all messages")
-        rig.wait(lambda: rig.report(campaign)["counts"]["delivered"] == 10, "all receipts")
-
-
-def test_a_database_that_says_nothing_is_waited_for(trial: Trial) -> None:
-    """R-8.1: its processes stand still for a while."""
-    verdict = harness.silent_database(trial)
+def test_what_was_marked_and_never_left_leaves_after_a_restart(own: Trial) -> None:
+    """R-8.1, R-8.2: the engine is killed between COMMIT and write."""
+    verdict = harness.kill_in_commit(replace(own, times=2))
     assert not verdict.broken, verdict
 
 
-def test_a_full_disk_is_waited_for(trial: Trial) -> None:
+def test_a_full_disk_is_waited_for(own: Trial) -> None:
     """R-8.1: tables can't grow; then not even PostgreSQL can start."""
     try:
-        verdict = harness.full_disk(replace(trial, times=2))
+        verdict = harness.full_disk(replace(own, times=2))
     except NoDisk as reason:
         pytest.skip(str(reason))
     assert not verdict.broken, verdict
-
-
-def test_an_engine_ends_in_time_though_its_database_says_nothing() -> None:
-    """R-8.1: within the 10 s that a supervisor gives it, and what it had in its hands is safe."""
-    with Rig.open(window=5, postgres=SMALL) as rig:
-        rig.start_smsc(latency_ms=20)
-        rig.start_engine()
-        rig.campaign(200)
-        rig.wait(lambda: len(rig.record.read()) > 20, "some messages")
-        rig.freeze_postgres()
-        rig.engine.signal(signal.SIGTERM)
-        assert rig.engine.wait(11.0) == 0
-        rig.thaw_postgres()
