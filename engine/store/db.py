@@ -239,7 +239,7 @@ class Database:
                 " standby, or was made read-only"
             ) from error
         except psycopg.Error as error:
-            if not self._roll_back(tx) or (error.sqlstate or "08")[:2] in UNREACHABLE_CLASSES:
+            if not self._roll_back(tx) or _is_the_servers(error):
                 raise self._unreachable(error) from error
             raise
         except BaseException:
@@ -364,6 +364,17 @@ def _check_server(tx: Tx, name: str) -> None:
             f"{name} stores text as {encoding}; Siaran needs a database created with"
             " ENCODING 'UTF8' (carriers' texts have every character there is)"
         )
+
+
+def _is_the_servers(error: psycopg.Error) -> bool:
+    """Whether an error says that the server is away or unwell; else it is our statement's.
+
+    Without an SQLSTATE the server did not say it: libpq did, of the connection, or psycopg, of a
+    value or a placeholder. Taken for an outage, that would be waited for without end.
+    """
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate[:2] in UNREACHABLE_CLASSES
 
 
 def _first_line(error: psycopg.Error) -> str:

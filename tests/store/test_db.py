@@ -143,6 +143,16 @@ def test_a_connection_lost_before_commit_is_unreachable_and_nothing_is_written(
     assert empty.run(write, "again") == 1
 
 
+@pytest.mark.parametrize(
+    "statement", ["SELECT 'infinity'::timestamptz", "SELECT %(", "SELECT nothing", "SELECT 1/0"]
+)
+def test_a_fault_of_ours_is_no_outage(empty: Database, statement: LiteralString) -> None:
+    """Whoever waits until the database is back would wait for ever."""
+    with pytest.raises(psycopg.Error):
+        empty.run(lambda tx: tx.execute(statement, {}).fetchall())
+    assert empty.run(lambda tx: tx.execute("SELECT 1").fetchone()) == (1,)
+
+
 def test_a_server_that_takes_no_changes_is_waited_for(empty_url: str, other: Tx) -> None:
     """R-8.1: a standby, or one that was made read-only; when it is no more, it is found out."""
     read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
