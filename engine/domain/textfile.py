@@ -104,8 +104,8 @@ def _recognise(path: Path, file: BinaryIO) -> Encoding:
             if (line := _undecodable(path, file, codec)) is not None:
                 raise Refused(f"{path}: line {line}: damaged text ({codec}); {_SAVE_AS_CSV}")
             return Encoding(codec=codec, notices=notices)
-    if (codec := _unmarked_utf16(head)) and _undecodable(path, file, codec) is None:
-        return Encoding(codec=codec, notices=("read as UTF-16",))
+    if (unmarked := _unmarked_utf16(head)) and _undecodable(path, file, unmarked) is None:
+        return Encoding(codec=unmarked, notices=("read as UTF-16",))
     if b"\0" in head or _MOST_CONTROL * len(_CONTROL.findall(head)) > len(head):
         raise Refused(f"{path}: is a binary file, not CSV; {_SAVE_AS_CSV}")
     line = _undecodable(path, file, "utf-8")
