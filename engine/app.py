@@ -25,6 +25,7 @@ from engine.arrived import Arrived
 from engine.control import Control
 from engine.dispatch import Dispatch
 from engine.domain.errors import Refused, Unreachable
+from engine.domain.outbound import MOST_SEGMENTS
 from engine.domain.routing import Routing
 from engine.gateway import turn
 from engine.gateway.fleet import Fleet
@@ -47,8 +48,6 @@ LAST_S = 0.5
 
 # Reads with MO that wait to be stored; a full channel stops the binds' reading.
 MO_WAITING = 64
-
-MOST_SEGMENTS = 10
 
 
 async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) -> None:

@@ -541,7 +541,7 @@ class _Launch:
 
     def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[_Left]:
         """Launches messages of one origin in order; answers those that found no room."""
-        out = launching.opted_out(
+        unwanted = launching.unwanted(
             self.tx, origin.application_id, origin.list_id, [c.mobile for c in candidates]
         )
         begun = [candidate.id for candidate in candidates if candidate.accepted]
@@ -549,13 +549,13 @@ class _Launch:
         network, up = self.work.network, self.work.up
         table = network.routing.table(origin.sender, origin.application)
         find, blocked = table.find, self.blocked
-        skipped: list[int] = []
+        skipped: defaultdict[str, list[int]] = defaultdict(list)
         unsendable: defaultdict[str, list[int]] = defaultdict(list)
         chosen: list[_Chosen] = []
         left: list[_Left] = []
         for candidate in candidates:
-            if candidate.mobile in out:
-                skipped.append(candidate.id)
+            if candidate.mobile in unwanted:
+                skipped[unwanted[candidate.mobile]].append(candidate.id)
                 continue
             route = find(candidate.mobile)
             if route is None:
@@ -579,7 +579,8 @@ class _Launch:
                 else:
                     blocked[key] = False
             left.append(_Left(candidate.id, network.route_ids[key], blocked[key]))
-        self._end(skipped, "skipped", "opted out")
+        for reason, ids in skipped.items():
+            self._end(ids, "skipped", reason)
         for reason, ids in unsendable.items():
             self._end(ids, "failed", reason)
         if chosen:

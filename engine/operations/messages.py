@@ -106,7 +106,7 @@ def send(
     cleaned = number_of(tx, application.id, mobile)
     if blacklist.blacklisted(tx, application.id, [cleaned.mobile]):
         raise Refused(f"{cleaned.mobile} is on the blacklist: nothing is sent to it")
-    if launching.opted_out(tx, application.id, None, [cleaned.mobile]):
+    if launching.unwanted(tx, application.id, None, [cleaned.mobile]):
         raise Refused(f"{cleaned.mobile} has opted out of all messages: nothing is sent to it")
     if count.segments > 1 and not confirmed:
         raise Unconfirmed(count)

@@ -253,20 +253,32 @@ def carriers_of(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
     return dict(rows.fetchall())
 
 
-def opted_out(tx: Tx, application_id: int, list_id: int | None, mobiles: Iterable[str]) -> set[str]:
-    """Who of `mobiles` wants no messages: the newest event for the list or for all counts (R-6.3)."""
+def unwanted(
+    tx: Tx, application_id: int, list_id: int | None, mobiles: Iterable[str]
+) -> dict[str, str]:
+    """Who of `mobiles` must get nothing, and why: opted out (R-6.3) or blacklisted (R-6.4).
+
+    Opted out is whose newest event for the list or for all is an *out*.
+    """
     rows = tx.execute(
-        # consent_mobile
+        # consent_mobile; blacklist_mobile
         """
-        SELECT mobile, event = 'out' FROM consent
-         WHERE application_id = %s AND mobile = ANY (string_to_array(%s, E'\\x1f'))
-           AND (list_id IS NULL OR list_id = %s)
-         ORDER BY id
+        SELECT mobile, event = 'out', id FROM consent
+         WHERE application_id = %(application)s
+           AND mobile = ANY (string_to_array(%(mobiles)s, E'\\x1f'))
+           AND (list_id IS NULL OR list_id = %(list)s)
+        UNION ALL
+        SELECT mobile, NULL, NULL FROM blacklist
+         WHERE mobile = ANY (string_to_array(%(mobiles)s, E'\\x1f'))
+           AND (application_id = %(application)s OR application_id IS NULL)
+         ORDER BY 3 NULLS LAST  -- the last word counts, and the blacklist has it
         """,
-        (application_id, texts(mobiles), list_id),
+        {"application": application_id, "list": list_id, "mobiles": texts(mobiles)},
     )
-    newest: dict[str, bool] = dict(rows)
-    return {mobile for mobile, out in newest.items() if out}
+    last = {
+        mobile: "blacklisted" if out is None else out and "opted out" for mobile, out, _ in rows
+    }
+    return {mobile: why for mobile, why in last.items() if why}
 
 
 def mark_launched(

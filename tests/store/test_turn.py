@@ -111,6 +111,30 @@ def test_who_opted_out_since_the_start_is_skipped(road: Road) -> None:
     assert [token.message_id for token in line.tokens] == [elsewhere.id, again.id, fine.id]
 
 
+def test_who_is_blacklisted_is_skipped_whatever_he_consented_to(road: Road) -> None:
+    """R-6.4, R-1.7: on the application's own list or on that of all; nobody else is touched."""
+    campaign = road.campaign(4)
+    ours, everywhere, others, _ = road.messages(campaign)
+    application, other = road.application(), road.application("other")
+    for mobile, owner in (
+        (ours.mobile, application),
+        (everywhere.mobile, None),
+        (others.mobile, other),
+    ):
+        road.sql(
+            "INSERT INTO blacklist (application_id, mobile, origin, by)"
+            " VALUES (%s, %s, 'manual', 'anna')",
+            owner,
+            mobile,
+        )
+    road.opt("in", ours.mobile)
+    road.line()
+    road.turn()
+    states = [(one.state, one.reason) for one in road.messages(campaign)]
+    gone, launched = ("skipped", "blacklisted"), ("launched", None)
+    assert states == [gone, gone, launched, launched]
+
+
 def test_a_text_that_can_not_be_sent_fails_and_takes_nothing_along(road: Road) -> None:
     """R-2.2: more than 10 segments are refused, never cut; the others go out."""
     campaign = road.campaign(3, text="%%2%%")
