@@ -15,6 +15,7 @@ from config.settings import (
     Alphabet,
     Carrier,
     LongMessages,
+    Route,
     ShiftTable,
     StatusPolicy,
     Tls,
@@ -141,3 +142,14 @@ def test_the_words_are_those_of_smpp() -> None:
     assert {version.number for version in Version} == {0x33, 0x34, 0x50}
     names = {f"{statuses.PREFIX}{name}": number for name, number in statuses.NUMBERS.items()}
     assert names == {row.name: row.number for row in status.TABLE.values() if row.number}
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1001])
+def test_a_route_needs_weights(weight: int) -> None:
+    """R-5.5: a carrier that is to get nothing is left out."""
+    outside = Outside(environ={}, directory=Path())
+    route = {"carriers": [{"name": "tui", "weight": weight}]}
+    with pytest.raises(
+        Fault, match=r"carriers\[0\]\.weight = -?\d+: expected a whole number, 1 to"
+    ):
+        read(route, Route, ("routes", 0), outside)
