@@ -30,6 +30,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--messages", type=int, default=MESSAGES, metavar="N")
     parser.add_argument("--times", type=int, metavar="K", help="how often the fault happens")
     parser.add_argument("--for-s", type=float, metavar="S", help="how long it lasts, if it lasts")
+    parser.add_argument("--segments", type=int, default=1, metavar="N", help="of each message")
+    parser.add_argument("--binds", type=int, default=1, metavar="N")
     parser.add_argument("--seed", type=int, metavar="N", help="repeat the moments of a run")
 
 
@@ -40,7 +42,7 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
     for name in given.scenario:
         say(f"promises, {name}, seed {seed}")
         trial = replace(
-            Trial(messages=given.messages, seed=seed),
+            Trial(messages=given.messages, seed=seed, segments=given.segments, binds=given.binds),
             times=given.times or TIMES.get(name, 10),
             for_s=given.for_s or FOR_S.get(name, 5.0),
         )

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import psycopg
 
-from tests.rig import PATIENCE_S, Arrival, Rig
+from tests.rig import PATIENCE_S, TEXT, Arrival, Rig
 
 Fault = Callable[[Rig, random.Random], None]
 
@@ -38,6 +38,9 @@ UNCERTAIN_S: Final = 30.0
 """R-8.2: what may have gone out and has no answer is sent again after so long."""
 
 OPEN: Final = ("queued", "launched", "sent", "uncertain")
+
+PART: Final = 153
+"""Characters of a GSM segment of several."""
 
 LOOK_S: Final = 0.1
 
@@ -61,6 +64,9 @@ class Trial:
     times: int = 10
     """How often the fault happens."""
     seed: int = 0
+    segments: int = 1
+    """Of each message."""
+    binds: int = 1
     window: int = 20
     latency_ms: float = 15.0
     """With a window of 20, some 1,000 messages a second."""
@@ -75,6 +81,16 @@ class Trial:
     like: Path | None = None
     """A home whose embedded database is copied."""
 
+    @property
+    def text(self) -> str:
+        """Personalised, and so long."""
+        return TEXT if self.segments == 1 else TEXT.ljust(PART * (self.segments - 1) + 20, "x")
+
+    @property
+    def in_the_air(self) -> int:
+        """So many segments may be on the wire (R-8.2)."""
+        return self.window * self.binds
+
 
 @dataclass(slots=True, kw_only=True)
 class Verdict:
@@ -85,8 +101,9 @@ class Verdict:
     recipients: int
     faults: int
     arrived: int
-    """Recipients of whom the SMSC took a message."""
+    """Recipients of whom the SMSC took all of a message."""
     repeats: int
+    """Segments that it took once more than it should."""
     worst: int
     """The most repeats after one fault."""
     allowed: int
@@ -125,7 +142,7 @@ def kill(trial: Trial) -> Verdict:
 
     verdict = _try("kill -9 of the engine", trial, fault)
     verdict.notes["uncertain"] = max(uncertain)
-    if max(uncertain) > trial.window:
+    if max(uncertain) > trial.in_the_air:
         verdict.broken.append(f"{max(uncertain)} messages were uncertain after a kill")
     return verdict
 
@@ -209,7 +226,8 @@ def kill_in_commit(trial: Trial) -> Verdict:
 
     verdict = _try("kill -9 of the engine in COMMIT", trial, fault)
     verdict.notes["uncertain"] = sum(uncertain)
-    verdict.notes["never left"] = sum(uncertain) - verdict.repeats
+    if trial.segments == 1:
+        verdict.notes["never left"] = sum(uncertain) - verdict.repeats
     return verdict
 
 
@@ -273,9 +291,10 @@ def silent_carrier(trial: Trial) -> Verdict:
 
     def fault(rig: Rig, chance: random.Random) -> None:
         rig.smsc.signal(signal.SIGSTOP)
-        downs = rig.logged("bind.down")
+        ups, downs = rig.logged("bind.up"), rig.logged("bind.down")
         rig.wait(lambda: rig.logged("bind.down") > downs, "the engine's doubt")
         rig.smsc.signal(signal.SIGCONT)
+        rig.wait(lambda: rig.logged("bind.up") > ups, "another bind")
 
     timers = {
         "response_timeout_s": 1.0,
@@ -283,7 +302,7 @@ def silent_carrier(trial: Trial) -> Verdict:
         "enquire_misses": 2,
         "bind_timeout_s": 1.0,
     }
-    return _try("the SMSC answers nothing", trial, fault, timers=timers)
+    return _try("the SMSC answers nothing", trial, fault, timers=timers, late=True)
 
 
 def full_disk(trial: Trial) -> Verdict:
@@ -385,15 +404,20 @@ def _try(
     timers: Mapping[str, float] | None = None,
     replies: str | None = None,
     home: Path | None = None,
+    late: bool = False,
     after: Callable[[Rig, Verdict], None] | None = None,
 ) -> Verdict:
-    """A campaign from its start to its verdict. `fault` None: the SMSC has its own."""
+    """A campaign from its start to its verdict. `fault` None: the SMSC has its own.
+
+    `late`: what the SMSC took before a fault it writes down in the midst of it.
+    """
     chance = random.Random(trial.seed)
     began = time.monotonic()
     with Rig.open(
         home=home,
         url=trial.url,
         window=trial.window,
+        binds=trial.binds,
         timers={**FAST_TIMERS, **(timers or {})},
         postgres=trial.settings,
         like=trial.like,
@@ -404,14 +428,15 @@ def _try(
             Path(str(more["replies"])).write_text(replies)
         rig.start_smsc(latency_ms=trial.latency_ms, receipt_after_ms=100, seed=trial.seed, **more)
         rig.start_engine()
-        campaign = rig.campaign(trial.messages)
+        campaign = rig.campaign(trial.messages, trial.text)
         at: list[datetime] = []
         for moment in moments(trial, chance) if fault is not None else ():
             rig.wait(lambda n=moment: len(rig.record.read()) >= n, f"message {moment:,}")  # type: ignore[misc]
             time.sleep(chance.random() * 2 * trial.latency_ms / 1000)
-            at.append(datetime.now(UTC))
+            began_at = datetime.now(UTC)
             assert fault is not None
             fault(rig, chance)
+            at.append(datetime.now(UTC) if late else began_at)
         _finish(rig, campaign, trial)
         arrivals = rig.record.read()
         if drop_every is not None:
@@ -423,7 +448,7 @@ def _try(
             arrivals=arrivals,
             report=rig.report(campaign),
             at=at,
-            allowed=trial.window if allowed is None else allowed,
+            allowed=trial.in_the_air if allowed is None else allowed,
             took_s=time.monotonic() - began,
         )
         if lost := _lost_receipts(rig):
@@ -434,8 +459,9 @@ def _try(
 
 
 def moments(trial: Trial, chance: random.Random) -> list[int]:
-    """After how many messages a fault happens: one in each of `times` equal parts of the middle."""
-    first, middle = trial.messages * 0.05, trial.messages * 0.85
+    """After how many submits a fault happens: one in each of `times` equal parts of the middle."""
+    submits = trial.messages * trial.segments
+    first, middle = submits * 0.05, submits * 0.85
     return [int(first + middle * (n + chance.random()) / trial.times) for n in range(trial.times)]
 
 
@@ -450,40 +476,43 @@ def judge(
     took_s: float,
 ) -> Verdict:
     """Compares what the SMSC took with what the report says; `at`: when the faults happened."""
-    arrived = Counter(arrival.destination for arrival in arrivals)
-    repeats = arrived.total() - len(arrived)
-    # A repeat is laid to the fault that followed the message's last arrival but this one.
+    # A repeat is laid to the fault that followed the segment's last arrival but this one.
     blame: Counter[int] = Counter()
-    last: dict[str, datetime] = {}
+    last: dict[tuple[str, int], datetime] = {}
     for arrival in arrivals:
-        if (before := last.get(arrival.destination)) is not None:
+        segment = (arrival.destination, arrival.part)
+        if (before := last.get(segment)) is not None:
             blame[bisect_left(at, before)] += 1
-        last[arrival.destination] = arrival.at
+        last[segment] = arrival.at
+    parts = Counter(destination for destination, _ in last)
+    arrived = sum(n == trial.segments for n in parts.values())
     counts, total = report["counts"], trial.messages
     verdict = Verdict(
         scenario=scenario,
         seed=trial.seed,
         recipients=total,
         faults=len(at),
-        arrived=len(arrived),
-        repeats=repeats,
+        arrived=arrived,
+        repeats=blame.total(),
         worst=max(blame.values(), default=0),
         allowed=allowed,
         counts=counts,
         took_s=took_s,
     )
     broken = verdict.broken
-    if missing := total - len(arrived):
-        broken.append(f"{missing} messages never arrived")
+    if missing := total - arrived:
+        broken.append(f"{missing} messages never arrived as a whole")
     if verdict.worst > allowed:
-        broken.append(f"{repeats} repeats, {verdict.worst} of them after one fault")
+        broken.append(f"{verdict.repeats} repeats, {verdict.worst} of them after one fault")
     if not sum(counts.values()) == report["recipients"] == total:
         broken.append(
             f"the report does not balance: {sum(counts.values())} messages in all states,"
             f" {report['recipients']} recipients, {total} members"
         )
-    if counts["delivered"] != len(arrived):
-        broken.append(f"{counts['delivered']} are reported delivered, {len(arrived)} were")
+    if counts["delivered"] != arrived:
+        broken.append(f"{counts['delivered']} are reported delivered, {arrived} were")
+    if len(parts) > total:
+        broken.append(f"{len(parts)} numbers were written to")
     if report["state"] != "completed":
         broken.append(f"the campaign is {report['state']}")
     return verdict
@@ -513,7 +542,7 @@ def _finish(rig: Rig, campaign: int, trial: Trial) -> None:
             time.sleep(LOOK_S)
         return bool(ended) and open_ == 0
 
-    at_a_thousand_a_second = trial.messages / 1000 + UNCERTAIN_S
+    at_a_thousand_a_second = trial.messages * trial.segments / 1000 + UNCERTAIN_S
     rig.wait(over, "the campaign's end", PATIENCE_S + 2 * at_a_thousand_a_second)
 
 

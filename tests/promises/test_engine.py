@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.promises import harness
 from tests.promises.harness import Trial
 
@@ -9,6 +11,12 @@ from tests.promises.harness import Trial
 def test_a_killed_engine_loses_nothing_and_repeats_at_most_its_window(trial: Trial) -> None:
     """R-8.1, R-8.2: kill -9, and a start at once."""
     verdict = harness.kill(trial)
+    assert not verdict.broken, verdict
+
+
+def test_a_killed_engine_tears_no_long_message(trial: Trial) -> None:
+    """R-8.1, R-8.2: three segments each, on two binds; what of one has been taken isn't repeated."""
+    verdict = harness.kill(replace(trial, messages=400, segments=3, binds=2, times=2))
     assert not verdict.broken, verdict
 
 
