@@ -14,7 +14,7 @@ from config.tables import Fault, Keys
 
 WHY: Final = "not supported yet by this version"
 
-CARRIER: Final = ("default_country",)
+CARRIER: Final[tuple[str, ...]] = ()
 
 
 def faults(settings: Settings) -> Iterator[Fault]:

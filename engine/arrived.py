@@ -15,6 +15,8 @@ class Arrived:
     carrier_id: int
     alphabet: Alphabet
     """What data_coding 0 means at this carrier."""
+    country: str | None
+    """Where a number without a country code is from."""
     session: Session
     session_id: int
     messages: Sequence[ShortMessage]

@@ -13,19 +13,23 @@ import trio
 
 from engine import clock
 from engine.arrived import Arrived
-from engine.domain import numbers
+from engine.domain import numbers, parts
 from engine.domain.errors import Unreachable
+from engine.domain.parts import Piece
 from engine.metrics import Metrics
 from engine.store import inbox, nodes
 from engine.store.db import CommitUnknown, Database, Tx
-from engine.store.inbox import Mo
-from smpp import alphabet
+from engine.store.inbox import Mo, Seen, Taken
+from smpp import tlv
 from smpp.pdu import ShortMessage
 from smpp.session import Session, SessionClosed
 from smpp.status import OK, TEMPORARY
 
-# MO that become one transaction. Each costs some ten index probes; 200 commit within 100 ms.
-BATCH = 200
+# MO that become one transaction: a dozen statements for all of them, some ten index probes for each.
+BATCH = 500
+
+# Long MO that are not whole are looked at this often.
+OVERDUE_S = 10.0
 
 
 @dataclass(slots=True)
@@ -37,11 +41,42 @@ class Inbound:
     channel: trio.MemoryReceiveChannel[Arrived]
     take_closed: Callable[[], list[tuple[int, str]]]
     remember_closed: Callable[[int, str], None]
-    _answered: list[int] = field(default_factory=list)
+    _answered: list[Seen] = field(default_factory=list)
 
     async def run(self) -> None:
         """Works until cancelled."""
-        async for first in self.channel:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._give_up_waiting)
+            await self._take()
+
+    async def _give_up_waiting(self) -> None:
+        """Stores long MO as far as they came, once the rest does not come any more (R-5.9)."""
+        while True:
+            with contextlib.suppress(Unreachable, CommitUnknown):
+                while late := await self.db.transact(_overdue):
+                    self.metrics.inbound("incomplete", len(late))
+            await trio.sleep(OVERDUE_S)
+
+    async def _next(self) -> Arrived | None:
+        """What comes next; meanwhile it is noted which answers have been written."""
+        try:
+            return self.channel.receive_nowait()
+        except trio.WouldBlock:
+            answered, self._answered = self._answered, []
+            if answered:
+                try:
+                    await self.db.transact(inbox.mark_answered, answered)
+                except (Unreachable, CommitUnknown):
+                    self._answered = answered
+        except trio.EndOfChannel:
+            return None
+        try:
+            return await self.channel.receive()
+        except trio.EndOfChannel:
+            return None
+
+    async def _take(self) -> None:
+        while (first := await self._next()) is not None:
             batch = [first]
             size = len(first.messages)
             while size < BATCH:
@@ -57,17 +92,21 @@ class Inbound:
         mos = [read(arrived, message) for arrived in batch for message in arrived.messages]
         closed, answered = self.take_closed(), self._answered
         try:
-            ids = await self.db.transact(_store, mos, closed, answered)
+            taken = await self.db.transact(_store, mos, closed, answered)
         except (Unreachable, CommitUnknown):
             # Stored after all, it is a redelivery when it comes again: we never answered.
             for session_id, reason in closed:
                 self.remember_closed(session_id, reason)
             await self._answer(batch, TEMPORARY)
             return
-        stored = [inbox_id for inbox_id in ids if inbox_id is not None]
-        self._answered = stored
-        self.metrics.inbound("stored", len(stored))
-        self.metrics.inbound("redelivered", len(ids) - len(stored))
+        self._answered = taken.seen
+        for effect, n in (
+            ("stored", len(taken.stored)),
+            ("redelivered", taken.redelivered),
+            ("part", taken.waiting),
+            ("duplicate part", taken.duplicates),
+        ):
+            self.metrics.inbound(effect, n)
         await self._answer(batch, OK)
 
     async def _answer(self, batch: list[Arrived], status: int) -> None:
@@ -81,9 +120,11 @@ class Inbound:
                 await session.respond(triples)
 
 
-def _store(
-    tx: Tx, mos: list[Mo], closed: list[tuple[int, str]], answered: list[int]
-) -> list[int | None]:
+def _overdue(tx: Tx) -> list[int]:
+    return inbox.overdue(tx, clock.utc_now())
+
+
+def _store(tx: Tx, mos: list[Mo], closed: list[tuple[int, str]], answered: list[Seen]) -> Taken:
     now = clock.utc_now()
     nodes.close_sessions(tx, closed, now)
     inbox.mark_answered(tx, answered)
@@ -92,27 +133,16 @@ def _store(
 
 def read(arrived: Arrived, message: ShortMessage) -> Mo:
     """An MO as it is stored."""
-    octets = message.octets
-    body = octets
-    if message.esm_class & 0x40 and octets:
-        body = octets[octets[0] + 1 :]
+    octets, part, shift = parts.read(message)
     return Mo(
         carrier_id=arrived.carrier_id,
         session_id=arrived.session_id,
-        mobile=_international(message.source),
+        mobile=numbers.from_network(message.source, message.source_ton, arrived.country),
         destination=message.destination.removeprefix("+"),
-        content=alphabet.decode(body, message.data_coding, arrived.alphabet),
-        data_coding=message.data_coding,
+        piece=Piece(octets, message.data_coding, arrived.alphabet, shift),
         digest=digest(message),
+        part=part,
     )
-
-
-def _international(address: str) -> str:
-    """A subscriber's number with its plus; what is no number (a name, a short code) as it came."""
-    digits = address.removeprefix("+")
-    if digits.isdecimal() and len(digits) >= numbers.MIN_DIGITS:
-        return f"+{digits}"
-    return address
 
 
 def digest(message: ShortMessage) -> bytes:
@@ -123,7 +153,12 @@ def digest(message: ShortMessage) -> bytes:
         message.destination.encode("latin-1"),
         bytes((message.data_coding, message.esm_class & 0x40)),
         message.octets,
+        *(message.tlvs.get(tag, b"") for tag in SAR),
     ):
         hashed.update(len(part).to_bytes(4, "big"))
         hashed.update(part)
     return hashed.digest()
+
+
+# What says which part of a message it is, where that stands outside of the text.
+SAR = (tlv.SAR_MSG_REF_NUM, tlv.SAR_TOTAL_SEGMENTS, tlv.SAR_SEGMENT_SEQNUM)

@@ -24,6 +24,7 @@ __all__ = [
     "encode_gsm",
     "encode_gsm_or_none",
     "fits_gsm",
+    "is_default",
     "not_in_gsm",
 ]
 
@@ -164,6 +165,11 @@ _CODECS: Final[Mapping[int, str]] = MappingProxyType(
     | dict.fromkeys(range(0xE0, 0xF0), _UCS2)
     | {code: _BINARY for code in range(0xF0, 0x100) if code & 0x04}
 )
+
+
+def is_default(data_coding: int) -> bool:
+    """Say whether a data_coding stands for the SMSC's default alphabet."""
+    return data_coding not in _CODECS
 
 
 def decode(octets: bytes, data_coding: int, default: Alphabet = "gsm") -> str:

@@ -3,7 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
+
+import phonenumbers
 
 from engine.domain import numberplan
 from engine.domain.errors import Refused
@@ -135,6 +138,40 @@ def clean(
     if warnings and strict:
         return Invalid(raw, "; ".join(warnings))
     return Cleaned("+" + digits, mapped, warnings)
+
+
+@lru_cache(maxsize=50_000)
+def from_network(address: str, ton: int, country: str | None) -> str:
+    """A subscriber's number as an SMSC writes it, in international format (R-5.6, R-6.1).
+
+    `country` is where a number without a country code is from; without one, a number that is not
+    said to be national has its country code. What is no number (a name, a short code) stays as it
+    came.
+
+    >>> from_network("021555666", 0, "NZ"), from_network("6421555666", 1, None)
+    ('+6421555666', '+6421555666')
+    """
+    digits = address.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) >= MIN_DIGITS):
+        return address
+    if address != digits or ton == _INTERNATIONAL:
+        return f"+{digits.lstrip('0')}"
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    if country is not None:
+        try:
+            number = phonenumbers.parse(digits, country)
+        except phonenumbers.NumberParseException:
+            return address
+        if phonenumbers.is_valid_number(number):
+            return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        if ton == _NATIONAL or digits.startswith("0"):
+            return address
+    return address if digits.startswith("0") else f"+{digits}"
+
+
+# Types of number, SMPP 3.4 §5.2.5.
+_INTERNATIONAL, _NATIONAL = 1, 2
 
 
 def _digits_of(text: str) -> str | Invalid:

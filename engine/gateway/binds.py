@@ -403,6 +403,7 @@ async def _deliver(
             Arrived(
                 carrier_id=bind.plan.id,
                 alphabet=bind.plan.carrier.alphabet.value,
+                country=bind.plan.carrier.default_country,
                 session=session,
                 session_id=bind.session_id,
                 messages=messages,

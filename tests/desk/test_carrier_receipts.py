@@ -47,4 +47,4 @@ def test_they_are_listed_with_their_reason(siaran: Siaran) -> None:
 def test_a_carrier_that_never_was_is_named(siaran: Siaran) -> None:
     found = siaran("carrier", "receipts", "tui-kep")
     assert found.code == 1
-    assert 'carrier "tui-kep" not found; did you mean tui-kept?' in found.err
+    assert 'carrier "tui-kep" not found; did you mean tui-kept' in found.err

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ import pytest
 from psycopg import sql
 
 from engine import clock
+from engine.domain.parts import Part, Piece
 from engine.store import dispatching, inbox, nodes
 from engine.store.db import Database, Tx
 from engine.store.inbox import Mo
@@ -184,8 +186,11 @@ def _a_day(watched: Watched) -> None:
     road.database.run(dispatching.applications, clock.utc_now())
     road.database.run(dispatching.compact_tally)
     mobile = road.messages(campaign)[0].mobile
-    mo = Mo(line.carrier_id, 1, mobile, "3774", "YES", 0, b"digest")
-    road.database.run(inbox.store, [mo], clock.utc_now())
+    mo = Mo(line.carrier_id, 1, mobile, "3774", Piece(b"YES", 0, "gsm", b""), b"digest")
+    part = mo._replace(digest=b"part", part=Part(1, 1, 2))
+    taken = road.database.run(inbox.store, [mo, part], clock.utc_now())
+    road.database.run(inbox.mark_answered, taken.seen)
+    road.database.run(inbox.overdue, clock.utc_now() + timedelta(hours=1))
     road.database.run(nodes.turn_committed, road.node.node_id, road.node.epoch, 1)
     road.restart()
     road.database.run(nodes.housekeep, clock.utc_now())

@@ -216,7 +216,6 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 NOT_YET = [
-    (TUI + 'default_country = "NZ"\n', 'carriers.tui.default_country = "NZ": not supported yet'),
     ('[smtp]\nfrom = "a@b.example"\n', "line 1: smtp: mail is not supported yet"),
 ]
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain import numbers
 from engine.domain.errors import Refused
 from engine.domain.numbers import Cleaned, Invalid, PrefixMaps, clean
 
@@ -130,3 +131,31 @@ def test_any_text_gives_a_value(raw: str) -> None:
         assert 7 <= len(digits) <= 14
     else:
         assert found.reason
+
+
+@pytest.mark.parametrize(
+    ("address", "ton", "country", "mobile"),
+    [
+        ("6421555666", 1, None, "+6421555666"),
+        ("+6421555666", 0, None, "+6421555666"),
+        ("6421555666", 0, None, "+6421555666"),
+        ("006421555666", 0, None, "+6421555666"),
+        ("006421555666", 1, "NZ", "+6421555666"),
+        ("021555666", 0, "NZ", "+6421555666"),
+        ("21555666", 2, "NZ", "+6421555666"),
+        ("6421555666", 0, "NZ", "+6421555666"),
+        ("6421555666", 1, "ID", "+6421555666"),
+        ("081234567890", 2, "ID", "+6281234567890"),
+        ("021555666", 0, None, "021555666"),  # nobody says where it is from
+        ("0000000", 0, "NZ", "0000000"),
+        ("3774", 0, "NZ", "3774"),
+        ("SIARAN", 5, "NZ", "SIARAN"),
+        ("²²²²²²²²", 0, "NZ", "²²²²²²²²"),
+        ("", 0, "NZ", ""),
+    ],
+)
+def test_a_number_as_an_smsc_writes_it(
+    address: str, ton: int, country: str | None, mobile: str
+) -> None:
+    """R-5.6, R-6.1: `default_country` is for those without a country code."""
+    assert numbers.from_network(address, ton, country) == mobile
