@@ -154,10 +154,9 @@ def from_network(address: str, ton: int, country: str | None) -> str:
     digits = address.removeprefix("+")
     if not (digits.isascii() and digits.isdecimal() and len(digits) >= MIN_DIGITS):
         return address
-    if address != digits or ton == _INTERNATIONAL:
-        return f"+{digits.lstrip('0')}"
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
+    if address != digits or ton == _INTERNATIONAL or digits.startswith("00"):
+        whole = digits.removeprefix("00")
+        return address if whole.startswith("0") else f"+{whole}"
     if country is not None:
         try:
             number = phonenumbers.parse(digits, country)
