@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,8 +140,52 @@ def reload(desk: Desk) -> None:
         _answers(desk, database, asked)
 
 
+@command(
+    app,
+    "presets",
+    "siaran carrier presets",
+    "siaran carrier presets latin1 small-account",
+)
+def presets(
+    desk: Desk,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="only these")] = None,
+) -> None:
+    """Show habits of carriers that are known well, as lines to put into a carrier's table.
+
+    Several may come together; `siaran check` says whether a configuration can be used, `siaran
+    carrier reload` puts it into force.
+    """
+    from config.presets import PRESETS
+    from config.tables import meant
+    from engine.operations import Refused
+
+    known = {preset.name: preset for preset in PRESETS}
+    for name in names or ():
+        if name not in known:
+            raise Refused(f'no preset is called "{name}"; {meant(name, known)}')
+    chosen = [known[name] for name in names or known]
+    if desk.json:
+        print(json.dumps([preset._asdict() for preset in chosen], ensure_ascii=False))
+        return
+    print(
+        "\n\n".join(
+            f"# {preset.name}: {preset.sentence}\n# {preset.source}\n{preset.lines}"
+            for preset in chosen
+        )
+    )
+
+
 def _answers(desk: Desk, database: Database, asked: Asked) -> None:
-    """Wait for what the engines say, and show it; one that failed or is silent is exit 1."""
+    """Wait for what the engines say, and show it."""
+    replies = answers(database, asked)
+    desk.done(
+        "\n".join(f"{reply.node}: {reply.answer}" for reply in replies),
+        [{"node": reply.node, "answer": reply.answer} for reply in replies],
+    )
+
+
+def answers(database: Database, asked: Asked) -> list[Reply]:
+    """Wait for what the engines say. Raises Refused when one failed or is silent."""
     from engine.operations import Refused, carriers
 
     until = time.monotonic() + ANSWER_S
@@ -154,7 +199,4 @@ def _answers(desk: Desk, database: Database, asked: Asked) -> None:
     bad += [f"{node} has not answered within {ANSWER_S:g} s" for node in waiting]
     if bad:
         raise Refused("; ".join(bad))
-    desk.done(
-        "\n".join(f"{reply.node}: {reply.answer}" for reply in replies),
-        [{"node": reply.node, "answer": reply.answer} for reply in replies],
-    )
+    return replies

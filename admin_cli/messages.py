@@ -78,6 +78,53 @@ def show(desk: Desk, message_id: _Id) -> None:
 
 @command(
     app,
+    "query",
+    "siaran message query 1413900000000001",
+    "siaran message query 1413900000000001 --json",
+)
+def query(desk: Desk, message_id: _Id) -> None:
+    """Ask the SMSC that took a message what became of it; nothing is changed.
+
+    A running engine asks, over a bind of the carrier that took it.
+    """
+    from admin_cli.carriers import answers
+    from engine.clock import utc_now
+    from engine.operations import messages
+
+    actor = desk.actor()
+    with desk.database() as database:
+        asked = database.run(lambda tx: messages.query(tx, actor, message_id, now=utc_now()))
+        [reply] = answers(database, asked)
+    desk.done(str(reply.answer), {"id": message_id, "node": reply.node, "answer": reply.answer})
+
+
+@command(
+    app,
+    "cancel",
+    "siaran message cancel 1413900000000001",
+    "siaran message cancel 1413900000000001 --json",
+)
+def cancel(desk: Desk, message_id: _Id) -> None:
+    """Take a message back: at once while it is queued, else the SMSC that has it is asked to.
+
+    An SMSC that has delivered it, or can't take anything back, says no: then nothing is changed.
+    """
+    from admin_cli.carriers import answers
+    from engine.clock import utc_now
+    from engine.operations import messages
+
+    actor = desk.actor()
+    answer = "cancelled; no SMSC had it"
+    with desk.database() as database:
+        done = database.run(lambda tx: messages.cancel(tx, actor, message_id, now=utc_now()))
+        if done.asked is not None:
+            [reply] = answers(database, done.asked)
+            answer = str(reply.answer)
+    desk.done(f"message {message_id}: {answer}", {"id": message_id, "answer": answer})
+
+
+@command(
+    app,
     "held",
     "siaran message held",
     "siaran message held --campaign 12 --json",

@@ -28,6 +28,7 @@ from engine.domain.errors import Refused, Unreachable
 from engine.domain.outbound import MOST_SEGMENTS
 from engine.domain.routing import Routing
 from engine.gateway import turn
+from engine.gateway.asking import Asking
 from engine.gateway.fleet import Fleet
 from engine.gateway.gateway import Gateway
 from engine.gateway.plans import Network, plan_of, routes_of
@@ -94,12 +95,18 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
             remember_closed=gateway.session_closed,
         )
         reloading = Reloading(db=db, gateway=gateway, fleet=fleet, now=settings, reread=reread)
+        asking = Asking(gateway)
         control = Control(
             db=db,
             node_id=start.node_id,
             binds=lambda: shown(gateway, metrics),
             pause=gateway.pause,
-            verbs={"rebind": fleet.rebind, "reload": lambda _: reloading.reload()},
+            verbs={
+                "rebind": fleet.rebind,
+                "reload": lambda _: reloading.reload(),
+                "query": asking.query,
+                "cancel": asking.cancel,
+            },
         )
         dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
 

@@ -43,17 +43,22 @@ class Plan:
         """A number as this carrier wants it."""
         return mobile if self.carrier.plus else mobile.removeprefix("+")
 
+    def source(self, sender: str, ton: int, npi: int) -> Address:
+        """A sender as this carrier wants it."""
+        carrier = self.carrier
+        return Address(
+            ton if carrier.source_ton is None else carrier.source_ton,
+            npi if carrier.source_npi is None else carrier.source_npi,
+            self.address(sender),
+        )
+
     def template(self, sender: str, ton: int, npi: int, *, tlvs: bool) -> SubmitTemplate:
         """What all messages of a sender have in common at this carrier."""
         key = (sender, ton, npi, tlvs)
         template = self.templates.get(key)
         if template is None:
             carrier = self.carrier
-            source = Address(
-                ton if carrier.source_ton is None else carrier.source_ton,
-                npi if carrier.source_npi is None else carrier.source_npi,
-                self.address(sender),
-            )
+            source = self.source(sender, ton, npi)
             extra = [tlv.build(one.tag, one.value) for one in carrier.tlvs] if tlvs else []
             template = self.templates[key] = SubmitTemplate(
                 source,

@@ -14,8 +14,10 @@ from engine.domain.message import Count, MessageClass, MessageFacts, MessageStat
 from engine.domain.message import Resolution as Resolution
 from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
 from engine.operations import Actor, application_of, campaigns, senders
+from engine.operations.carriers import Asked as Asked
+from engine.operations.carriers import replies as replies
 from engine.operations.reading import number_of
-from engine.store import audit, blacklist, held, launching, nodes, settings
+from engine.store import audit, blacklist, control, held, launching, nodes, settings
 from engine.store import messages as stored
 from engine.store.db import Tx
 from engine.store.held import Held as Held
@@ -192,6 +194,79 @@ def show(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Shown:
             )
             for number, state in enumerate(states, 1)
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """A message that nothing more goes out of; `asked` None: no SMSC had anything of it."""
+
+    id: int
+    asked: Asked | None
+
+
+def query(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Asked:
+    """Ask the SMSC that took a message what became of it (R-5.11)."""
+    application = application_of(tx, actor)
+    found = _get(tx, actor, application.id, message_id)
+    return _ask(tx, actor, "query", found, now)
+
+
+def cancel(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Cancelled:
+    """Take a message back: at once while it is queued, else by asking the SMSC that has it (R-5.11)."""
+    application = application_of(tx, actor, "message.cancel")
+    found = _get(tx, actor, application.id, message_id)
+    asked: Asked | None = None
+    if not stored.cancel_queued(tx, application.id, message_id, f"cancelled by {actor.by}"):
+        found = _get(tx, actor, application.id, message_id)
+        match found.state:
+            case MessageState.SENT:
+                asked = _ask(tx, actor, "cancel", found, now)
+            case MessageState.LAUNCHED | MessageState.QUEUED:
+                raise Refused(
+                    f"message {message_id} is on its way to the SMSC; cancel it when that has "
+                    "answered, in a moment"
+                )
+            case MessageState.UNCERTAIN:
+                raise Refused(
+                    f"message {message_id} is uncertain: no SMSC has given an id to it; `siaran "
+                    f"message resolve {message_id} fail` keeps it from being sent again"
+                )
+            case _:
+                raise Refused(
+                    f"message {message_id} is {found.state}: there is nothing to cancel; nothing "
+                    "was changed"
+                )
+    audit.record(
+        tx,
+        application_id=application.id,
+        by=actor.by,
+        action="message.cancel",
+        object=str(message_id),
+        before={"state": MessageState.QUEUED if asked is None else found.state},
+        after={"asked": None if asked is None else ", ".join(asked.nodes)},
+    )
+    return Cancelled(id=message_id, asked=asked)
+
+
+def _ask(tx: Tx, actor: Actor, verb: str, found: stored.Message, now: datetime) -> Asked:
+    """Have an engine with a bind to the carrier that took the message ask it."""
+    wire = stored.on_the_wire(tx, found.id)
+    if wire is None or not wire.parts:
+        raise Refused(
+            f"message {found.id} is {found.state}, and no SMSC has given an id to it: none can be "
+            "asked"
+        )
+    carriers = {part[2] for part in wire.parts}
+    for carrier_id in sorted(carriers):
+        nodes_there = control.nodes_bound(tx, now, carrier_id)
+        if nodes_there:
+            node_id, name = nodes_there[0]
+            ids = control.post(tx, [node_id], verb, str(found.id), actor.by)
+            return Asked(ids=tuple(ids), nodes=(name,))
+    raise Refused(
+        f"no engine has a bind that sends to the carrier of message {found.id}; see `siaran carrier "
+        "ls`"
     )
 
 

@@ -253,6 +253,19 @@ def nodes_up(tx: Tx, now: datetime, carrier_id: int | None = None) -> list[tuple
     ).fetchall()
 
 
+def nodes_bound(tx: Tx, now: datetime, carrier_id: int) -> list[tuple[int, str]]:
+    """The nodes whose lease is good, and that are bound to the carrier to send over it."""
+    return tx.execute(
+        """
+        SELECT DISTINCT n.id, n.name FROM node n JOIN bind b ON b.node_id = n.id
+         WHERE n.lease_until > %s AND b.carrier_id = %s AND b.state = 'bound'
+           AND b.mode <> 'receiver'
+         ORDER BY n.name
+        """,
+        (now, carrier_id),
+    ).fetchall()
+
+
 def post(tx: Tx, node_ids: Sequence[int], verb: str, argument: str, by: str) -> list[int]:
     """Asks something of nodes; answers the commands' ids."""
     tx.execute("DELETE FROM node_command WHERE at < now() - %s", (KEPT,))

@@ -10,7 +10,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from engine.domain.message import MessageClass, MessageState
-from engine.store import held, launching
+from engine.store import held, launching, settling
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -198,3 +198,95 @@ def _resolved(tx: Tx, rows: Sequence[tuple[int, int | None]], state: MessageStat
     ids = sorted(row[0] for row in rows)
     held.release(tx, ids)
     return ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """What an SMSC must be told of a message to know it again."""
+
+    state: MessageState
+    mobile: str
+    sender: str
+    ton: int
+    npi: int
+    parts: tuple[tuple[int, int, int, str], ...]
+    """Segments that were taken, of the newest attempt: number, attempt, carrier, the SMSC's id."""
+
+
+def on_the_wire(tx: Tx, message_id: int) -> Wire | None:
+    """A message as its SMSCs know it; None when there is none of that id."""
+    row = tx.execute(
+        # message_YYYYMMDD_pkey, sender_application_id_address_key
+        """
+        SELECT m.state::text, m.mobile, m.sender, coalesce(s.ton, 0), coalesce(s.npi, 0)
+          FROM message m
+          LEFT JOIN sender s ON s.application_id = m.application_id AND s.address = m.sender
+         WHERE m.id = %s
+        """,
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    parts = tx.execute(
+        # submission_YYYYMMDD_pkey
+        """
+        SELECT DISTINCT ON (segment) segment, attempt, carrier_id, smsc_id FROM submission
+         WHERE message_id = %s AND smsc_id IS NOT NULL ORDER BY segment, attempt DESC
+        """,
+        (message_id,),
+    ).fetchall()
+    state, *rest = row
+    return Wire(
+        state=MessageState(state),
+        mobile=rest[0],
+        sender=rest[1],
+        ton=rest[2],
+        npi=rest[3],
+        parts=tuple(parts),
+    )
+
+
+def cancel_queued(tx: Tx, application_id: int, message_id: int, reason: str) -> bool:
+    """End a message that no SMSC has; False when it is not queued (any more).
+
+    A turn that launches it in this very moment has its row of `due`, where there is one: that is
+    taken first here, too.
+    """
+    tx.execute("SELECT FROM due WHERE message_id = %s FOR UPDATE", (message_id,))  # due_pkey
+    row = tx.execute(
+        # message_YYYYMMDD_pkey; a HOT update
+        """
+        UPDATE message SET state = 'cancelled', state_at = now(), reason = %s
+         WHERE id = %s AND application_id = %s AND state = 'queued' AND accepted = 0
+        RETURNING campaign_id
+        """,
+        (reason, message_id, application_id),
+    ).fetchone()
+    if row is None:
+        return False
+    launching.drop_due(tx, [message_id])
+    if row[0] is not None:
+        queued, cancelled = MessageState.QUEUED.value, MessageState.CANCELLED.value
+        launching.add_tally(tx, {(row[0], queued): -1, (row[0], cancelled): 1})
+    return True
+
+
+def taken_back(tx: Tx, message_id: int, parts: Sequence[tuple[int, int]]) -> None:
+    """An SMSC has cancelled these segments (number, attempt): what its receipt would say."""
+    row = tx.execute("SELECT now()").fetchone()
+    assert row is not None
+    tally: Counter[tuple[int, str]] = Counter()
+    for segment, attempt in parts:
+        moves = settling.receive_bad(
+            tx,
+            [(message_id, "cancelled by a person")],
+            segment=segment,
+            attempt=attempt,
+            state=MessageState.CANCELLED.value,
+            now=row[0],
+        )
+        for campaign_id, was, became, n in moves:
+            if campaign_id is not None and was != became:
+                tally[campaign_id, was] -= n
+                tally[campaign_id, became] += n
+    launching.add_tally(tx, tally)
