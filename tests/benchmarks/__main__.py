@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tests.benchmarks import codec, million, promises, startup, turn, windows
+from tests.benchmarks import codec, imports, million, promises, startup, turn, windows
 from tests.benchmarks.figures import Figure, machine, table
 
 Say = Callable[[str], None]
@@ -43,6 +43,7 @@ MODULES = {
     "turn": (turn, True),
     "windows": (windows, True),
     "million": (million, False),
+    "imports": (imports, False),
     "promises": (promises, False),
 }
 
