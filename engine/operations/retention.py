@@ -30,6 +30,7 @@ def tidy(tx: Tx, now: datetime) -> bool:
     if imports.discard_reports(tx, now - REPORTS_KEPT, ROWS):
         return True
     imports.discard_stale(tx)
+    lists.compact_sizes(tx)
     return scrub(tx, now, ROWS)
 
 

@@ -211,11 +211,11 @@ def search(
 ) -> list[Listed]:
     """The newest `limit` lists whose name holds `text` (any case) and whose batch is `batch`."""
     with tx.cursor(row_factory=class_row(Listed)) as cursor:
-        # list_name; for the members of each list that is shown, member_pkey.
+        # list_name; for the members of each list that is shown, list_size_list.
         cursor.execute(
             """
-            SELECT found.*, (SELECT count(*) FROM member
-                             WHERE list_id = found.id AND deleted_at IS NULL) AS members
+            SELECT found.*, (SELECT coalesce(sum(n), 0)::int FROM list_size
+                             WHERE list_id = found.id) AS members
             FROM (
                 SELECT id, name, batch, email, created_at FROM list
                 WHERE application_id = %(application_id)s AND deleted_at IS NULL
@@ -229,6 +229,20 @@ def search(
             {"application_id": application_id, "text": text, "batch": batch, "limit": limit},
         )
         return cursor.fetchall()
+
+
+def compact_sizes(tx: Tx) -> None:
+    """Add up the rows of each list's size. Differences that are inserted meanwhile stay beside it."""
+    tx.execute(  # list_size is small: a row for each change of members since the last time
+        """
+        WITH grown AS (SELECT list_id FROM list_size GROUP BY 1 HAVING count(*) > 1),
+        old AS (
+            DELETE FROM list_size WHERE list_id IN (SELECT list_id FROM grown)
+            RETURNING list_id, n)
+        INSERT INTO list_size (list_id, n)
+        SELECT list_id, sum(n) FROM old GROUP BY 1 HAVING sum(n) <> 0
+        """
+    )
 
 
 def show(tx: Tx, application_id: int, name: str) -> Shown | None:
