@@ -205,6 +205,11 @@ class Rig:
         self._port = int(json.loads(self._smsc.read_line(PATIENCE_S))["port"])
         self._configure()
 
+    def use_smsc(self, port: int) -> None:
+        """An SMSC of the test's own listens there."""
+        self._port = port
+        self._configure()
+
     def counters(self) -> dict[str, int]:
         """What the SMSC has seen and done so far."""
         self.smsc.signal(signal.SIGUSR1)

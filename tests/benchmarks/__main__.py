@@ -20,7 +20,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tests.benchmarks import codec, imports, million, promises, startup, turn, windows
+from tests.benchmarks import (
+    codec,
+    imports,
+    million,
+    mo,
+    promises,
+    receipts,
+    startup,
+    turn,
+    windows,
+)
 from tests.benchmarks.figures import Figure, machine, table
 
 Say = Callable[[str], None]
@@ -42,6 +52,8 @@ MODULES = {
     "codec": (codec, True),
     "turn": (turn, True),
     "windows": (windows, True),
+    "receipts": (receipts, False),
+    "mo": (mo, False),
     "million": (million, False),
     "imports": (imports, False),
     "promises": (promises, False),

@@ -22,6 +22,15 @@ def test_a_turn_is_measured_with_its_floor(capsys: pytest.CaptureFixture[str]) -
     assert document["machine"]["postgresql"].startswith("18")
 
 
+def test_receipts_are_matched_and_a_flood_of_them_is_parked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each of them, and a turn with a thousand that nobody knows."""
+    sizes = ("--submissions", "2000", "--receipts", "1000", "--flood", "1000", "--runs", "1")
+    assert main(["receipts", *sizes]) == 0
+    assert "longest turn with 1,000 unknown ones" in capsys.readouterr().out
+
+
 def test_the_codec_is_measured_in_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     """As a table for people."""
     assert main(["codec", "--runs", "1"]) == 0
