@@ -6,6 +6,7 @@ ends on SIGTERM or SIGINT: no new launches, the answers that are out are awaited
 
 import fcntl
 import gc
+import hashlib
 import os
 import random
 import signal
@@ -40,6 +41,8 @@ from engine.store import nodes as store_nodes
 from engine.store.control import BindRow
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.embedded import default_home
+from engine.store.home import Home
+from engine.tracing import Tracing
 
 # Of the 10 s in which an engine must be gone, so many are for answers that are still out.
 DRAIN_S = 8.0
@@ -96,6 +99,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
         )
         reloading = Reloading(db=db, gateway=gateway, fleet=fleet, now=settings, reread=reread)
         asking = Asking(gateway)
+        tracing = Tracing(gateway.binds.values, trace_socket(settings.node.name))
         control = Control(
             db=db,
             node_id=start.node_id,
@@ -133,6 +137,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
                 nursery.start_soon(gateway.run)
                 await nursery.start(fleet.run, network.plans.values())
                 nursery.start_soon(control.run)
+                nursery.start_soon(tracing.run)
                 log.info("http.listening", addresses=addresses)
                 async for number in signals:
                     if number == signal.SIGHUP:
@@ -279,6 +284,13 @@ def missing(gateway: Gateway) -> list[str]:
     up = {bind.plan.name for bind in gateway.binds.values() if bind.session is not None}
     what += [f"carrier {name} is not bound" for name in sorted(carriers - up)]
     return what
+
+
+def trace_socket(node: str) -> Path:
+    """Where a node of this machine tells its PDUs: a path short enough for a socket."""
+    beside = Home.at(default_home()).socket_dir
+    digest = hashlib.sha256(node.encode()).hexdigest()[:12]
+    return beside.with_name(f"{beside.name}-trace") / digest
 
 
 @contextmanager

@@ -198,6 +198,11 @@ class Connection:
         """Whether `data_to_send` would give something."""
         return bool(self._outgoing)
 
+    @property
+    def half(self) -> bytes:
+        """What was read of a PDU that is not whole yet."""
+        return self._rest
+
     # ---- what an SMSC says --------------------------------------------------------------------
 
     def answer_bind(

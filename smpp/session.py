@@ -47,6 +47,10 @@ or a slow owner would be taken for a dead peer."""
 _DEFAULT_TIMING: Final = Timing()
 
 
+Trace = Callable[[bool, bytes], None]
+"""Told what is written (True) and read (False), as it is. A written piece has whole PDUs."""
+
+
 class BindFailed(Exception):
     """No session: refused by the SMSC with `status`, or (None) no answer came."""
 
@@ -93,6 +97,7 @@ class Session:
         self._wait = trio.CancelScope()
         self._answers: dict[Token, Response | RequestTimeout | None] = {}
         self._broken: str | None = None
+        self.trace: Trace | None = None
         self._submitted = self._responses = self._timeouts = self._deliveries = 0
         self._octets_read = self._octets_written = 0
 
@@ -238,6 +243,8 @@ class Session:
             cause = error.__cause__ or "the peer reset it"
             events = connection.lost(self._broken or f"the connection broke: {cause}")
         else:
+            if self.trace is not None and data:
+                self.trace(False, data)
             now = trio.current_time()
             events = [] if data is None else connection.receive_data(data, now)
             # Also while data keeps coming: a submit_sm may wait in vain among many deliveries.
@@ -300,6 +307,8 @@ class Session:
         if self._broken is not None or not octets:
             return
         limit_s = self.connection.timing.write_timeout_s if within_s is None else within_s
+        if self.trace is not None:
+            self.trace(True, octets)
         self._broken = "a write was cancelled"
         try:
             with trio.move_on_after(limit_s) as scope:
@@ -330,14 +339,21 @@ class Session:
 
 @asynccontextmanager
 async def open_session(
-    stream: trio.abc.Stream, *, bind: Bind, timing: Timing = _DEFAULT_TIMING
+    stream: trio.abc.Stream,
+    *,
+    bind: Bind,
+    timing: Timing = _DEFAULT_TIMING,
+    trace: "Trace | None" = None,
 ) -> AsyncIterator[Session]:
     """A bound session over `stream`, which is closed at the end, whatever happens.
+
+    `trace` is told all octets from the bind on; `Session.trace` may be set later.
 
     Raises `BindFailed` when the SMSC refuses or does not answer within `bind_timeout_s`.
     """
     connection = Connection(Role.ESME, timing=timing, now=trio.current_time())
     session = Session(stream, connection)
+    session.trace = trace
     try:
         connection.bind(bind, trio.current_time())
         await session._flush(within_s=timing.bind_timeout_s)

@@ -50,6 +50,7 @@ TASKS: Final = (
     "engine.inbound",
     "engine.nodes",
     "engine.outbox",
+    "engine.tracing",
 )
 APP: Final = ("engine.app", "engine.api")
 CLIENTS: Final = ("aiohttp", "aiosmtplib", "prometheus_client", "trio", "trio_asyncio")

@@ -104,6 +104,8 @@ class Bind:
     """Set: bind again at once, however long the wait was to be."""
     since: datetime = field(default_factory=clock.utc_now)
     latency_s: float | None = None
+    trace: smpp_session.Trace | None = None
+    """Who watches its PDUs (`engine.tracing`); nearly always nobody."""
     told: set[str] = field(default_factory=set)
     """Troubles of this session that the log has: once is enough, metrics count them all."""
 
@@ -246,9 +248,12 @@ async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
         write_timeout_s=timers.write_timeout_s,
     )
     peer_unbound = False
-    async with smpp_session.open_session(stream, bind=pdu, timing=timing) as session:
+    async with smpp_session.open_session(
+        stream, bind=pdu, timing=timing, trace=bind.trace
+    ) as session:
         bind.session_id = await owner.session_opened(bind)
         bind.session = session
+        session.trace = bind.trace
         bind.enter(BindState.BOUND, metrics)
         bind.last_error = None
         bind.free = carrier.window
