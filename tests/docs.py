@@ -17,7 +17,6 @@ from typing import Any, Final
 from typer.main import get_command
 
 from admin_cli.main import COMMANDS
-from config import not_yet as config_not_yet
 from engine.domain import campaign, message, settings
 from engine.metrics import Metrics
 from smpp import status
@@ -98,7 +97,7 @@ def _command(leaf: Leaf) -> str:
 
 def _argument(param: Any) -> str:
     name = f"{param.metavar}{' …' if param.nargs == -1 and '…' not in param.metavar else ''}"
-    return name if param.required else f"[{name}]"
+    return name if param.required or name.startswith("[") else f"[{name}]"
 
 
 def _option(param: Any) -> str:
@@ -207,12 +206,6 @@ def statuses() -> str:
     )
 
 
-def not_yet() -> str:
-    """The keys that are known to the configuration and do nothing yet."""
-    keys = ", ".join(f"`{key}`" for key in getattr(config_not_yet, "CARRIER", ()))
-    return f"  {keys or 'nothing'}.\n"
-
-
 def benchmarks() -> str:
     """Each benchmark with its first line: the modules that have options and can be run."""
     rows = []
@@ -287,7 +280,6 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "metrics": metrics,
     "statuses": statuses,
     "benchmarks": benchmarks,
-    "not-yet": not_yet,
     "map": code_map,
 }
 
