@@ -48,6 +48,13 @@ _Batch = Annotated[
 _Sender = Annotated[
     str | None, typer.Option("--sender", metavar="S", help="who it comes from (see sender ls)")
 ]
+_Transliterate = Annotated[
+    bool,
+    typer.Option("--transliterate", help="typographic characters as plain ones, to stay in GSM"),
+]
+_Flash = Annotated[
+    bool, typer.Option("--flash", help="it shows at once, and the phone doesn't keep it")
+]
 _Encoding = Annotated[
     Encoding, typer.Option("--encoding", help="auto: GSM where it carries the text, else UCS-2")
 ]
@@ -73,6 +80,8 @@ def quick(
     ] = None,
     sender: _Sender = None,
     encoding: _Encoding = Encoding.AUTO,
+    transliterate: _Transliterate = False,
+    flash: _Flash = False,
     keep_opted_out: Annotated[
         bool, typer.Option("--keep-opted-out", help="as members that nothing is sent to")
     ] = False,
@@ -92,7 +101,7 @@ def quick(
     from engine.operations import drafts
     from engine.operations.importing import BadRows, Upload
 
-    draft = _draft(message, now, at, timezone, batch, sender, encoding)
+    draft = _draft(message, now, at, timezone, batch, sender, encoding, transliterate, flash)
     upload = Upload(
         list=list_name,
         file=file,
@@ -144,12 +153,14 @@ def new(
     batch: _Batch = None,
     sender: _Sender = None,
     encoding: _Encoding = Encoding.AUTO,
+    transliterate: _Transliterate = False,
+    flash: _Flash = False,
 ) -> None:
     """Send a message to an existing list, now or at a time."""
     from engine.clock import utc_now
     from engine.operations import drafts
 
-    draft = _draft(message, now, at, timezone, batch, sender, encoding)
+    draft = _draft(message, now, at, timezone, batch, sender, encoding, transliterate, flash)
 
     def attempt(confirmed: bool) -> Created:
         with desk.database() as database:
@@ -254,11 +265,15 @@ def _draft(
     batch: str | None,
     sender: str | None,
     encoding: Encoding,
+    transliterate: bool,
+    flash: bool,
 ) -> Draft:
     from engine.operations.drafts import Draft
 
     if now == (at is not None):
         raise typer.BadParameter('say when: --now, or --at "2026-12-01 09:10"')
+    if transliterate and encoding is Encoding.UCS2:
+        raise typer.BadParameter("--transliterate stays in GSM, --encoding ucs2 leaves it")
     return Draft(
         message=message,
         at=at,
@@ -266,6 +281,8 @@ def _draft(
         batch=batch,
         sender=sender,
         encoding=encoding.value,
+        transliterate=transliterate,
+        flash=flash,
     )
 
 

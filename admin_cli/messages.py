@@ -32,6 +32,15 @@ def send(
     sender: Annotated[
         str | None, typer.Option("--sender", metavar="S", help="who it comes from (see sender ls)")
     ] = None,
+    transliterate: Annotated[
+        bool,
+        typer.Option(
+            "--transliterate", help="typographic characters as plain ones, to stay in GSM"
+        ),
+    ] = False,
+    flash: Annotated[
+        bool, typer.Option("--flash", help="it shows at once, and the phone doesn't keep it")
+    ] = False,
 ) -> None:
     """Send one message, before all campaigns and at any hour.
 
@@ -41,7 +50,15 @@ def send(
     from engine.operations import messages
 
     def attempt(confirmed: bool) -> Sent:
-        return desk.run(messages.send, mobile, text, sender=sender, confirmed=confirmed)
+        return desk.run(
+            messages.send,
+            mobile,
+            text,
+            sender=sender,
+            transliterated=transliterate,
+            flash=flash,
+            confirmed=confirmed,
+        )
 
     try:
         sent = attempt(desk.yes)
@@ -216,6 +233,7 @@ def _record(shown: Shown) -> dict[str, object]:
         "list": shown.list,
         "text": shown.text,
         "encoding": shown.encoding,
+        "flash": shown.flash,
         "attempts": shown.attempts,
         "accepted_at": shown.created_at,
         "sent_at": shown.sent_at,

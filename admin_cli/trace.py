@@ -44,7 +44,7 @@ def trace(
             connection.connect(str(engine.trace_socket(node)))
         except (FileNotFoundError, ConnectionRefusedError):
             raise Refused(
-                f'no engine of node "{node}" is running here; `siaran node ls` shows where they are'
+                f'no engine of node "{node}" is running here; `siaran carrier ls` shows where there are some'
             ) from None
         except PermissionError:
             raise Refused(f'the engine of node "{node}" is another user\'s') from None

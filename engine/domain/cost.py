@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from engine.domain.errors import Refused
 from engine.domain.merge import Template, missing
 from engine.domain.message import check_length
+from engine.domain.transliterate import transliterate
 from smpp import segments
 from smpp.alphabet import NotInAlphabet, not_in_gsm
 from smpp.segments import Encoding
@@ -53,8 +54,14 @@ class Cost:
 class Meter:
     """Adds up the cost of one text over recipients that come in chunks."""
 
-    def __init__(self, template: Template, encoding: str, *, most: int) -> None:
-        """`encoding` is auto, gsm or ucs2; a text above `most` segments is refused."""
+    def __init__(
+        self, template: Template, encoding: str, *, most: int, transliterated: bool = False
+    ) -> None:
+        """`encoding` is auto, gsm or ucs2; a text above `most` segments is refused.
+
+        `transliterated`: each merged text is brought into GSM's characters where that can be.
+        """
+        self._transliterated = transliterated
         self._template = template
         self._encoding = _forced(encoding)
         self._most = most
@@ -75,6 +82,8 @@ class Meter:
         merge = self._template.merge
         for _, mobile, params in members:
             text = merge(params)
+            if self._transliterated:
+                text = transliterate(text)
             parts, encoding = self._cut(text, mobile)
             self._histogram[parts] += 1
             self._encodings[encoding] += 1
@@ -95,6 +104,8 @@ class Meter:
     def check_text(self) -> None:
         """Refuse, before any recipient is known, a text that can't go out with any params."""
         bare = self._template.merge(())
+        if self._transliterated:
+            bare = transliterate(bare)
         if not self._template.text.strip():
             raise Refused("the message is empty")
         self._cut(bare, None)

@@ -27,6 +27,7 @@ from engine.domain.outbound import MOST_SEGMENTS, Outcome, Unsendable
 from engine.domain.policy import STANDARD, chance_of
 from engine.domain.policy import turn as turn_of
 from engine.domain.routing import NoWay, Way
+from engine.domain.transliterate import transliterate
 from engine.gateway import receiving
 from engine.gateway.plans import Network, Plan
 from engine.gateway.receiving import Books
@@ -612,7 +613,8 @@ class _Launch:
         template = self.texts.get(origin.text)
         if template is None:
             template = self.texts[origin.text] = merge.compile_text(origin.text)
-        return template.merge(candidate.params or ())
+        text = template.merge(candidate.params or ())
+        return transliterate(text) if origin.transliterate else text
 
     def _choose(self, origin: Origin, candidate: Candidate, way: Way) -> _Chosen | None:
         """Finds the bind for a message: all its segments go over one (R-5.5).
@@ -644,7 +646,12 @@ class _Launch:
                     profile = slots.profile
                     try:
                         parts = outbound.compose(
-                            candidate.id, text, origin.encoding, self.work.most_segments, profile
+                            candidate.id,
+                            text,
+                            origin.encoding,
+                            self.work.most_segments,
+                            profile,
+                            origin.flash,
                         )
                     except Unsendable as error:
                         refusal, refuser, profile = error, slots.bind, None

@@ -42,6 +42,8 @@ class Draft:
     batch: str | None = None
     sender: str | None = None
     encoding: str = "auto"  # auto, gsm, ucs2
+    transliterate: bool = False
+    flash: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +80,13 @@ class _Plan:
     time: Scheduled
     timezone: str
     most: int
+    transliterate: bool
+    flash: bool
 
     def meter(self) -> Meter:
-        return Meter(self.template, self.encoding, most=self.most)
+        return Meter(
+            self.template, self.encoding, most=self.most, transliterated=self.transliterate
+        )
 
 
 def new(
@@ -152,6 +158,8 @@ def _plan(tx: Tx, actor: Actor, draft: Draft, now: datetime) -> _Plan:
         time=Scheduled(at_utc=now) if draft.at is None else rules.schedule(draft.at, zone, now),
         timezone=zone.key,
         most=stored.most_segments(tx, application.id),
+        transliterate=draft.transliterate,
+        flash=draft.flash,
     )
     plan.meter().check_text()
     return plan
@@ -204,6 +212,8 @@ def _create(tx: Tx, actor: Actor, plan: _Plan, list_id: int, *, quick: bool) -> 
             scheduled_at=plan.time.at_utc,
             timezone=plan.timezone,
             created_by=actor.by,
+            flash=plan.flash,
+            transliterate=plan.transliterate,
         ),
     )
     audit.record(
@@ -218,6 +228,8 @@ def _create(tx: Tx, actor: Actor, plan: _Plan, list_id: int, *, quick: bool) -> 
             "batch": plan.batch,
             "text": plan.text,
             "encoding": plan.encoding,
+            "flash": plan.flash,
+            "transliterate": plan.transliterate,
             "sender": plan.sender,
             "scheduled_at": plan.time.at_utc.isoformat(),
             "timezone": plan.timezone,

@@ -13,6 +13,7 @@ from engine.domain.errors import Refused
 from engine.domain.message import Count, MessageClass, MessageFacts, MessageState
 from engine.domain.message import Resolution as Resolution
 from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
+from engine.domain.transliterate import transliterate
 from engine.operations import Actor, application_of, campaigns, senders
 from engine.operations.carriers import Asked as Asked
 from engine.operations.carriers import replies as replies
@@ -70,6 +71,7 @@ class Shown:
     list: str | None
     text: str | None
     encoding: str
+    flash: bool
     reason: str | None
     attempts: int
     created_at: datetime
@@ -95,6 +97,8 @@ def send(
     text: str,
     *,
     sender: str | None = None,
+    transliterated: bool = False,
+    flash: bool = False,
     confirmed: bool = False,
 ) -> Sent:
     """Accept one message, before all campaigns (R-5.14). The number is cleaned as in an import.
@@ -103,6 +107,8 @@ def send(
     empty or too long; Unconfirmed for more than one segment.
     """
     application = application_of(tx, actor, "message.send")
+    if transliterated:
+        text = transliterate(text)
     count = rules.measure(text, settings.get(tx, application.id, SEGMENTS_MAX))
     source = senders.get(tx, application.id, sender)
     cleaned = number_of(tx, application.id, mobile)
@@ -120,6 +126,7 @@ def send(
         mobile=cleaned.mobile,
         sender=source.address,
         text=text,
+        flash=flash,
     )
     audit.record(
         tx,
@@ -179,6 +186,7 @@ def show(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Shown:
         list=found.list,
         text=_text(found),
         encoding=found.encoding,
+        flash=found.flash,
         reason=found.reason,
         attempts=found.attempt,
         created_at=found.created_at,
@@ -344,7 +352,8 @@ def _text(found: stored.Message) -> str | None:
     """What the recipient reads: a campaign's text merged with the member's params."""
     if found.text is None or found.campaign_id is None:
         return found.text
-    return merge.compile_text(found.text).merge(found.params or ())
+    text = merge.compile_text(found.text).merge(found.params or ())
+    return transliterate(text) if found.transliterate else text
 
 
 def _notices(count: Count, mobile: str, warnings: Sequence[str]) -> tuple[str, ...]:

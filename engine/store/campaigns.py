@@ -30,6 +30,8 @@ class NewCampaign:
     scheduled_at: datetime
     timezone: str
     created_by: str
+    flash: bool = False
+    transliterate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Campaign:
     started_at: datetime | None
     ended_at: datetime | None
     recipients: int | None  # None before the start
+    flash: bool
+    transliterate: bool
     pause_reason: str | None  # when it is paused, and not just because somebody wanted it
 
     def __post_init__(self) -> None:
@@ -90,6 +94,7 @@ class Progress:
 _COLUMNS: Final = """
     c.id, c.list_id, l.name AS list, c.state, c.quick, c.batch, c.text, c.encoding, c.sender,
     c.scheduled_at, c.timezone, c.created_at, c.created_by, c.started_at, c.ended_at, c.recipients,
+    c.flash, c.transliterate,
     CASE WHEN c.state = 'paused' THEN c.pause_reason END AS pause_reason
 """
 
@@ -99,8 +104,8 @@ def create(tx: Tx, new: NewCampaign) -> Campaign:
     row = tx.execute(
         """
         INSERT INTO campaign (application_id, list_id, quick, batch, text, encoding, sender,
-                              scheduled_at, timezone, created_by)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                              scheduled_at, timezone, created_by, flash, transliterate)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         RETURNING id
         """,
         (
@@ -114,6 +119,8 @@ def create(tx: Tx, new: NewCampaign) -> Campaign:
             new.scheduled_at,
             new.timezone,
             new.created_by,
+            new.flash,
+            new.transliterate,
         ),
     ).fetchone()
     assert row is not None

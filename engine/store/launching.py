@@ -25,6 +25,8 @@ class Origin(NamedTuple):
     sender: str
     sender_ton: int
     sender_npi: int
+    flash: bool
+    transliterate: bool
 
 
 class Feed(NamedTuple):
@@ -59,7 +61,8 @@ def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
         # unique keys
         """
         SELECT f.id, f.next_id, f.last_id, f.application_id, a.name, f.campaign_id, c.list_id,
-               c.text, c.encoding, c.sender, coalesce(s.ton, 0), coalesce(s.npi, 0)
+               c.text, c.encoding, c.sender, coalesce(s.ton, 0), coalesce(s.npi, 0), c.flash,
+               c.transliterate
           FROM feed f
           JOIN campaign c ON c.id = f.campaign_id
           JOIN application a ON a.id = f.application_id
@@ -144,7 +147,8 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
         SELECT m.id, m.mobile, m.params, m.text, m.attempt, m.accepted, m.failed, m.refused,
                m.application_id, a.name, m.campaign_id, c.list_id, coalesce(m.text, c.text),
                coalesce(m.encoding, c.encoding, 'auto'), m.sender, coalesce(s.ton, 0),
-               coalesce(s.npi, 0), m.state::text, m.launched
+               coalesce(s.npi, 0), coalesce(m.flash, c.flash, false),
+               coalesce(c.transliterate, false), m.state::text, m.launched
           FROM message m
           JOIN application a ON a.id = m.application_id
           LEFT JOIN campaign c ON c.id = m.campaign_id

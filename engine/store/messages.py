@@ -37,6 +37,9 @@ class Message:
     params: Sequence[str] | None
     """Of the member, for a campaign's text; None where there are none."""
     encoding: str
+    flash: bool
+    transliterate: bool
+    """Its text is merged, then brought into GSM's characters."""
     reason: str | None
     attempt: int
     total: int
@@ -73,15 +76,16 @@ def insert(
     sender: str,
     text: str,
     encoding: str = "auto",
+    flash: bool = False,
 ) -> int:
     """Accept a message outside campaigns, due at once; its id."""
     row = tx.execute(
         """
         WITH made AS (
             INSERT INTO message (id, application_id, class, state_at, created_at, mobile, sender,
-                                 text, encoding)
+                                 text, encoding, flash)
             VALUES (next_id(), %(application)s, %(class)s, now(), now(), %(mobile)s, %(sender)s,
-                    %(text)s, %(encoding)s)
+                    %(text)s, %(encoding)s, %(flash)s)
             RETURNING id, class)
         INSERT INTO due (message_id, class, due_at) SELECT id, class, now() FROM made
         RETURNING message_id
@@ -93,6 +97,7 @@ def insert(
             "sender": sender,
             "text": text,
             "encoding": encoding,
+            "flash": flash or None,
         },
     ).fetchone()
     assert row is not None
@@ -113,7 +118,9 @@ def get(tx: Tx, application_id: int, message_id: int) -> Message | None:
             SELECT m.id, m.campaign_id, l.name AS list, m.class AS message_class, m.state,
                    m.state_at, m.created_at, m.sent_at, m.mobile, m.sender,
                    coalesce(m.text, c.text) AS text, m.params,
-                   coalesce(m.encoding, c.encoding, 'auto') AS encoding, m.reason, m.attempt,
+                   coalesce(m.encoding, c.encoding, 'auto') AS encoding,
+                   coalesce(m.flash, c.flash, false) AS flash,
+                   coalesce(c.transliterate, false) AS transliterate, m.reason, m.attempt,
                    m.total, m.launched, m.accepted, m.delivered, m.failed, d.due_at,
                    h.at AS held_at
               FROM message m
