@@ -267,7 +267,7 @@ def first_line(path: Path) -> str:
     doc = ast.get_docstring(ast.parse(text))
     assert doc, f"{path}: its first line should say what it is (a docstring)"
     paragraph = " ".join(doc.split("\n\n")[0].split("\n    ")[0].split())
-    bare = re.sub(r"[,;:]? ?(to )?\bR-\d+\.\d+", "", paragraph)  # the requirements' numbers
+    bare = re.sub(r"[,;:]? ?(to )?\bR-\d+(\.\d+)?", "", paragraph)  # the requirements' numbers
     return bare.replace(" ()", "").replace("()", "")
 
 
