@@ -253,6 +253,5 @@ def housekeep(tx: Tx, now: datetime) -> None:
     """What is done once an hour: partitions ahead, and the rows that outlived their use."""
     tx.execute("SELECT ensure_partitions((%s AT TIME ZONE 'UTC')::date, 3)", (now,))
     tx.execute("DELETE FROM mo_seen WHERE at < %s - interval '1 h'", (now,))
-    tx.execute("DELETE FROM import_row WHERE at < %s - interval '1 day'", (now,))
     tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))
     held.purge(tx)
