@@ -21,13 +21,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tests.benchmarks import (
+    beside,
     codec,
+    fleet,
     imports,
     million,
     mo,
     promises,
     receipts,
     startup,
+    throttle,
     turn,
     windows,
 )
@@ -54,6 +57,9 @@ MODULES = {
     "windows": (windows, True),
     "receipts": (receipts, False),
     "mo": (mo, False),
+    "throttle": (throttle, False),
+    "beside": (beside, False),
+    "fleet": (fleet, False),
     "million": (million, False),
     "imports": (imports, False),
     "promises": (promises, False),

@@ -31,6 +31,14 @@ def test_receipts_are_matched_and_a_flood_of_them_is_parked(
     assert "longest turn with 1,000 unknown ones" in capsys.readouterr().out
 
 
+def test_carriers_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """Many of them; what they do to one another, and how fast one is, takes minutes."""
+    assert main(["fleet", "--carriers", "3", "--binds", "2", "--idle", "0.5", "--runs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "6 binds are up after" in out
+    assert "touches       2" in out
+
+
 def test_the_codec_is_measured_in_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     """As a table for people."""
     assert main(["codec", "--runs", "1"]) == 0

@@ -148,6 +148,42 @@ async def test_the_next_tier_takes_over_and_gives_back(stage: Stage, nursery: tr
 
 
 @pytest.mark.trio
+async def test_a_carrier_dies_with_its_queue_full(stage: Stage, nursery: trio.Nursery) -> None:
+    """R-8.1, R-8.2: all is delivered by the other; at most one window is uncertain, and repeated."""
+    window = 5
+    async with stage.smsc(latency_ms=2) as first, stage.smsc() as second:
+        wire = Wire(first.port)
+        port = await nursery.start(wire.serve)
+        two = settings(
+            carrier("first", port, window=window),
+            carrier("second", second.port, window=window),
+            routes=[to("first", Share(name="second", tier=2))],
+        )
+        async with stage.running(two) as engine:
+            await bound(stage, engine, 2)
+            road = stage.road
+            campaign = stage.campaign(300)
+            await stage.until(lambda: first.counters.submits >= 40, "some of them")
+            wire.refuses = True
+            await wire.cut()
+            await stage.until(
+                lambda: road.states(campaign)["delivered"] + road.states(campaign)["uncertain"]
+                + road.states(campaign)["sent"] == 300,
+                "all but what is uncertain",
+            )  # fmt: skip
+            unsure = road.states(campaign)["uncertain"]
+            assert unsure <= window
+            while road.states(campaign)["uncertain"]:
+                road.pass_time(30)
+                await stage.until(lambda: road.due_now() == 0, "another try")
+            both = first.counters.accepted + second.counters.accepted
+            assert 300 <= both <= 300 + window
+            # What the first had taken, and whose receipt fell with it, has its receipt still to come.
+            wire.refuses = False
+            await stage.settled(campaign, delivered=300)
+
+
+@pytest.mark.trio
 async def test_all_segments_of_a_message_go_over_one_carrier(stage: Stage, tmp_path: Path) -> None:
     """R-5.5: whatever the windows, tiers and weights."""
     records = {name: tmp_path / name for name in "ab"}
