@@ -5,6 +5,7 @@
 PYTHON ?=
 JOBS ?= 2
 ARGS ?=
+MINUTES ?= 5
 export PYTHON
 
 PY := .venv/bin/python
@@ -19,13 +20,14 @@ ANEW := $(shell { IFS= read -r there; IFS= read -r python; } 2>/dev/null <.venv/
 	[ -x $(PY) ] && [ "$$there" = "$$(pwd -P)" ] && \
 	{ [ -z '$(PYTHON)' ] || [ "$$python" = '$(PYTHON)' ]; } || echo yes)
 
-.PHONY: help install demo test docs bench clean
+.PHONY: help install demo test docs bench fuzz clean
 
 help: ## this page
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
 	@echo
 	@echo 'PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; else the newest found)'
 	@echo 'ARGS="--recipients 50"    handed on to demo, test (pytest) and bench'
+	@echo 'MINUTES=30               how long fuzz goes on'
 	@echo 'JOBS=2                    how many processes the tests use'
 
 install: .venv/installed ## .venv with pinned dependencies, and in it .venv/bin/siaran
@@ -49,6 +51,11 @@ docs: install ## writes the parts of README.md that are made from the code
 
 bench: install ## how fast it is on this machine
 	@$(PY) -m tests.benchmarks $(ARGS)
+
+fuzz: install ## octets from outside, guided by coverage, for MINUTES (5)
+	@$(PIP) install --no-deps --requirement tests/fuzz/requirements.txt || \
+		echo 'atheris does not install here: fuzzing by chance' >&2
+	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 clean: ## removes .venv and everything else that was made here
 	@rm -rf .venv build dist ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
