@@ -55,6 +55,7 @@ bench: install ## how fast it is on this machine
 fuzz: install ## octets from outside, guided by coverage, for MINUTES (5)
 	@$(PIP) install --no-deps --requirement tests/fuzz/requirements.txt || \
 		echo 'atheris does not install here: fuzzing by chance' >&2
+	@SIARAN_LENGTHS=all $(PY) -m pytest -q -n $(JOBS) tests/unit/smpp/test_lengths.py
 	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 clean: ## removes .venv and everything else that was made here

@@ -26,7 +26,7 @@ def test_receipts_are_matched_and_a_flood_of_them_is_parked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Each of them, and a turn with a thousand that nobody knows."""
-    sizes = ("--submissions", "2000", "--receipts", "1000", "--flood", "1000", "--runs", "1")
+    sizes = ("--submissions", "3000", "--receipts", "1000", "--flood", "1000", "--runs", "1")
     assert main(["receipts", *sizes]) == 0
     assert "longest turn with 1,000 unknown ones" in capsys.readouterr().out
 
