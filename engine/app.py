@@ -96,6 +96,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
             channel=receive_mo,
             take_closed=gateway.take_closed,
             remember_closed=gateway.session_closed,
+            answering=gateway.look,
         )
         reloading = Reloading(db=db, gateway=gateway, fleet=fleet, now=settings, reread=reread)
         asking = Asking(gateway)

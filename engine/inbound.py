@@ -6,8 +6,9 @@ write a session. With the database away the answer is ESME_RX_T_APPN: the SMSC s
 
 import contextlib
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import trio
 
@@ -15,11 +16,13 @@ from engine import clock
 from engine.arrived import Arrived
 from engine.domain import numbers, parts
 from engine.domain.errors import Unreachable
+from engine.domain.inbound import Decision, Reply, Standing, decide
 from engine.domain.parts import Piece
 from engine.metrics import Metrics
-from engine.store import inbox, nodes
+from engine.store import inbox, nodes, subscribers
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.inbox import Mo, Seen, Taken
+from engine.store.subscribers import Asked
 from smpp import tlv
 from smpp.pdu import ShortMessage
 from smpp.session import Session, SessionClosed
@@ -41,6 +44,8 @@ class Inbound:
     channel: trio.MemoryReceiveChannel[Arrived]
     take_closed: Callable[[], list[tuple[int, str]]]
     remember_closed: Callable[[int, str], None]
+    answering: Callable[[], None]
+    """Says that auto-responses wait to be sent."""
     _answered: list[Seen] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -53,8 +58,10 @@ class Inbound:
         """Stores long MO as far as they came, once the rest does not come any more (R-5.9)."""
         while True:
             with contextlib.suppress(Unreachable, CommitUnknown):
-                while late := await self.db.transact(_overdue):
-                    self.metrics.inbound("incomplete", len(late))
+                while (late := await self.db.transact(_overdue))[0]:
+                    self.metrics.inbound("incomplete", late[0])
+                    if late[1]:
+                        self.answering()
             await trio.sleep(OVERDUE_S)
 
     async def _next(self) -> Arrived | None:
@@ -92,7 +99,7 @@ class Inbound:
         mos = [read(arrived, message) for arrived in batch for message in arrived.messages]
         closed, answered = self.take_closed(), self._answered
         try:
-            taken = await self.db.transact(_store, mos, closed, answered)
+            taken, answers = await self.db.transact(_store, mos, closed, answered)
         except (Unreachable, CommitUnknown):
             # Stored after all, it is a redelivery when it comes again: we never answered.
             for session_id, reason in closed:
@@ -107,6 +114,8 @@ class Inbound:
             ("duplicate part", taken.duplicates),
         ):
             self.metrics.inbound(effect, n)
+        if answers:
+            self.answering()
         await self._answer(batch, OK)
 
     async def _answer(self, batch: list[Arrived], status: int) -> None:
@@ -120,15 +129,42 @@ class Inbound:
                 await session.respond(triples)
 
 
-def _overdue(tx: Tx) -> list[int]:
-    return inbox.overdue(tx, clock.utc_now())
+def _overdue(tx: Tx) -> tuple[int, bool]:
+    """How many were stored as far as they came, and whether something answers them."""
+    now = clock.utc_now()
+    late = inbox.overdue(tx, now)
+    return len(late), _decide(tx, late, now)
 
 
-def _store(tx: Tx, mos: list[Mo], closed: list[tuple[int, str]], answered: list[Seen]) -> Taken:
+def _store(
+    tx: Tx, mos: list[Mo], closed: list[tuple[int, str]], answered: list[Seen]
+) -> tuple[Taken, bool]:
+    """What became of the batch, and whether something answers it."""
     now = clock.utc_now()
     nodes.close_sessions(tx, closed, now)
     inbox.mark_answered(tx, answered)
-    return inbox.store(tx, mos, now)
+    taken = inbox.store(tx, mos, now)
+    return taken, _decide(tx, taken.stored, now)
+
+
+def _decide(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> bool:
+    """Decides about new MO and carries it out; whether something answers them (R-6)."""
+    if not inbox_ids:
+        return False
+    decided = list(decisions(subscribers.asked(tx, inbox_ids, now)))
+    subscribers.apply(tx, decided, now)
+    return any(isinstance(one, Reply) for _, decision in decided for one in decision.effects)
+
+
+def decisions(batch: Iterable[Asked]) -> Iterable[tuple[Asked, Decision]]:
+    """What is decided about each MO: a number's second one in a batch knows of its first."""
+    standings: dict[tuple[int | None, str], Standing] = {}
+    for one in batch:
+        key = (one.application_id, one.mobile)
+        standing = standings.get(key, one.context.standing)
+        decision = decide(one.mo, replace(one.context, standing=standing))
+        standings[key] = standing.after(decision.effects)
+        yield one, decision
 
 
 def read(arrived: Arrived, message: ShortMessage) -> Mo:

@@ -31,6 +31,7 @@ NUMBERS = itertools.count(1)
 FILLED: tuple[LiteralString, ...] = (
     *("message", "submission", "feed", "due", "flight", "tally", "inbox", "mo_seen", "mo_part"),
     *("parked", "parked_candidate", "receipt_watch"),
+    *("response", "optout_command", "keyword", "auto_response"),
     *("session", "node", "consent", "blacklist", "member", "campaign", "list"),
 )
 """The tables that a road writes to, in an order that foreign keys allow."""

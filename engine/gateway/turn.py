@@ -545,6 +545,9 @@ class _Launch:
         unwanted = launching.unwanted(
             self.tx, origin.application_id, origin.list_id, [c.mobile for c in candidates]
         )
+        excused: set[int] = set()
+        if unwanted and origin.campaign_id is None:
+            excused = launching.excused(self.tx, [c.id for c in candidates if c.mobile in unwanted])
         begun = [candidate.id for candidate in candidates if candidate.accepted]
         carried = launching.carriers_of(self.tx, begun) if begun else {}
         network, up = self.work.network, self.work.up
@@ -555,7 +558,7 @@ class _Launch:
         chosen: list[_Chosen] = []
         left: list[_Left] = []
         for candidate in candidates:
-            if candidate.mobile in unwanted:
+            if candidate.mobile in unwanted and candidate.id not in excused:
                 skipped[unwanted[candidate.mobile]].append(candidate.id)
                 continue
             route = find(candidate.mobile)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.domain.settings import RETENTION_TEXT
-from engine.store import imports, lists, scrubbing, settings
+from engine.store import imports, lists, scrubbing, settings, subscribers
 from engine.store.db import Tx
 
 ROWS = 2_000
@@ -22,12 +22,17 @@ ROWS = 2_000
 REPORTS_KEPT = timedelta(days=30)
 """Reports of imports name numbers; by then they have been mailed, or never will be."""
 
+RESPONSES_KEPT = timedelta(days=7)
+"""What is known of an auto-response beside its message: by then it has gone out, or never will."""
+
 
 def tidy(tx: Tx, now: datetime) -> bool:
     """Do the next small piece of what is due; False when nothing was left to do."""
     if lists.purge(tx, ROWS) or scrubbing.late_ones(tx, ROWS):
         return True
     if imports.discard_reports(tx, now - REPORTS_KEPT, ROWS):
+        return True
+    if subscribers.forget_responses(tx, now - RESPONSES_KEPT, ROWS):
         return True
     imports.discard_stale(tx)
     lists.compact_sizes(tx)

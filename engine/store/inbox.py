@@ -380,7 +380,11 @@ def _is_repeated(tx: Tx, row: _Row, message: _Message, now: datetime) -> bool:
 
 
 def _insert(tx: Tx, rows: Sequence[_Row], now: datetime) -> list[int]:
-    """New rows of the inbox, each tied to the latest message that it can answer; their ids."""
+    """New rows of the inbox, each tied to the latest message of a campaign that it can answer; ids.
+
+    To one of no campaign only when there is none of any: an auto-response does not come between a
+    campaign and its answers (R-6.2).
+    """
     columns = [list(column) for column in zip(*rows, strict=True)]
     found = tx.execute(
         # message_YYYYMMDD_mobile_id_idx, newest partition first; sender_one_owner
@@ -388,9 +392,9 @@ def _insert(tx: Tx, rows: Sequence[_Row], now: datetime) -> list[int]:
         INSERT INTO inbox (id, application_id, carrier_id, mobile, destination, received_at,
                            content, data_coding, parts, parts_of, message_id, campaign_id,
                            list_id, params)
-        SELECT next_id(), coalesce(a.application_id, s.application_id), r.carrier_id, r.mobile,
-               r.destination, %(now)s, r.content, r.data_coding, r.parts, r.parts_of,
-               a.id, a.campaign_id, a.list_id, a.params
+        SELECT next_id(), coalesce(a.application_id, b.application_id, s.application_id),
+               r.carrier_id, r.mobile, r.destination, %(now)s, r.content, r.data_coding, r.parts,
+               r.parts_of, coalesce(a.id, b.id), a.campaign_id, a.list_id, a.params
           FROM unnest(%(carriers)s::smallint[], %(mobiles)s::text[], %(destinations)s::text[],
                       %(contents)s::text[], %(codings)s::smallint[], %(parts)s::smallint[],
                       %(totals)s::smallint[])
@@ -402,8 +406,16 @@ def _insert(tx: Tx, rows: Sequence[_Row], now: datetime) -> list[int]:
                   FROM message m
                   LEFT JOIN campaign c ON c.id = m.campaign_id
                  WHERE m.mobile = r.mobile AND m.sender = r.destination AND m.attempt > 0
+                   AND m.campaign_id IS NOT NULL
                  ORDER BY m.id DESC
                  LIMIT 1) a ON true
+          LEFT JOIN LATERAL (
+                SELECT m.id, m.application_id
+                  FROM message m
+                 WHERE a.id IS NULL
+                   AND m.mobile = r.mobile AND m.sender = r.destination AND m.attempt > 0
+                 ORDER BY m.id DESC
+                 LIMIT 1) b ON true
          ORDER BY r.n
         RETURNING id
         """,

@@ -285,6 +285,32 @@ def unwanted(
     return {mobile: why for mobile, why in last.items() if why}
 
 
+def excused(tx: Tx, ids: Iterable[int]) -> set[int]:
+    """Which messages to who is unwanted go out all the same: auto-responses (R-6.5).
+
+    The confirmation of an opt-out, and what answers for a list that the number wants again.
+    """
+    rows = tx.execute(
+        # auto_response_pkey; consent_mobile, blacklist_mobile
+        """
+        SELECT r.message_id FROM auto_response r
+         WHERE r.message_id = ANY (%s::bigint[])
+           AND NOT EXISTS (
+                SELECT FROM blacklist b
+                 WHERE b.mobile = r.mobile
+                   AND (b.application_id = r.application_id OR b.application_id IS NULL)
+                   AND (r.kind <> 'optout' OR b.origin <> 'mo'))
+           AND (r.kind = 'optout' OR r.list_id IS NOT NULL AND (
+                SELECT event FROM consent c
+                 WHERE c.application_id = r.application_id AND c.mobile = r.mobile
+                   AND (c.list_id IS NULL OR c.list_id = r.list_id)
+                 ORDER BY c.id DESC LIMIT 1) = 'in')
+        """,
+        (ints(ids),),
+    )
+    return {row[0] for row in rows}
+
+
 def mark_launched(
     tx: Tx, ids: Sequence[int], *, total: int, launched: int, now: datetime
 ) -> dict[int, str]:
