@@ -24,6 +24,7 @@ REFUSED_AT_MOST = 1.0
 def options(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("--rate", type=int, default=500, metavar="R", help="what the SMSC takes")
+    parser.add_argument("--burst", type=int, metavar="N", help="at once; else a second's worth")
     parser.add_argument("--settle", type=float, default=SETTLE_S, metavar="S")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="measured")
     parser.add_argument("--window", type=int, default=100, metavar="N")
@@ -55,9 +56,8 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
 def _measure(given: argparse.Namespace, say: Callable[[str], None]) -> tuple[float, float, int]:
     messages = int(given.rate * (given.settle + given.seconds + 5))
     with Rig.open(window=given.window) as rig:
-        # By the second, as many carriers count: no more at once than a tenth of it.
-        burst = max(given.rate // 10, 1)
-        rig.start_smsc(record=False, latency_ms=10, rate=given.rate, burst=burst)
+        burst = {} if given.burst is None else {"burst": given.burst}
+        rig.start_smsc(record=False, latency_ms=10, rate=given.rate, **burst)
         list_name = rig.list_of(messages)
         rig.start_engine()
         campaign = rig.send(list_name)
