@@ -226,6 +226,7 @@ def _record(shown: Shown) -> dict[str, object]:
         "id": str(shown.id),
         "state": shown.state.value,
         "why": shown.why,
+        "mark": shown.mark,
         "mobile": shown.mobile,
         "sender": shown.sender,
         "class": shown.message_class,

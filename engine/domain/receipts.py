@@ -6,6 +6,7 @@ submissions found is meant (`pick`), and what becomes of its message (`Rules.jud
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol, TypeVar
@@ -16,6 +17,7 @@ from smpp.receipt import STATES, Receipt, ReceiptState
 __all__ = [
     "AMBIGUOUS",
     "MARK_ACCEPTED",
+    "MARK_NONE",
     "MARK_SILENCE",
     "MARK_WHOLE",
     "NO_RECEIPT_S",
@@ -28,6 +30,7 @@ __all__ = [
     "ErrRule",
     "Judged",
     "Rules",
+    "mark_of",
     "pick",
     "tail",
 ]
@@ -44,6 +47,7 @@ SOFT: Final = "UNKNOWN"
 
 MARK_WHOLE: Final = "one receipt stood for all of its segments"
 MARK_SILENCE: Final = "some segments have no receipt; nothing was heard for 10 minutes"
+MARK_NONE: Final = "no receipt came within 72 hours"
 MARK_ACCEPTED: Final = "the carrier's last word is that it was accepted"
 
 Base = Literal["as-is", "hex", "decimal", "either"]
@@ -178,6 +182,13 @@ _GOOD_ACCEPTED: Final = Judged(End.GOOD, ReceiptState.ACCEPTED, mark=MARK_ACCEPT
 
 PLAIN: Final = Rules()
 """A carrier about which nothing is said."""
+
+
+def mark_of(state: str, mark: str | None, sent_at: datetime | None, now: datetime) -> str | None:
+    """What is to be said of a message's state: that it has no receipt is told by the time alone."""
+    if state != "sent" or sent_at is None or (now - sent_at).total_seconds() <= NO_RECEIPT_S:
+        return mark
+    return MARK_NONE
 
 
 class Ambiguous(Enum):

@@ -12,6 +12,7 @@ from engine.domain.campaign import zone
 from engine.domain.errors import Refused
 from engine.domain.message import Count, MessageClass, MessageFacts, MessageState
 from engine.domain.message import Resolution as Resolution
+from engine.domain.receipts import mark_of
 from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
 from engine.domain.transliterate import transliterate
 from engine.operations import Actor, application_of, campaigns, senders
@@ -73,6 +74,8 @@ class Shown:
     encoding: str
     flash: bool
     reason: str | None
+    mark: str | None
+    """Why the state says more, or less, than the receipts did (R-5.8)."""
     attempts: int
     created_at: datetime
     state_at: datetime
@@ -188,6 +191,7 @@ def show(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Shown:
         encoding=found.encoding,
         flash=found.flash,
         reason=found.reason,
+        mark=mark_of(found.state, found.mark, found.sent_at, now),
         attempts=found.attempt,
         created_at=found.created_at,
         state_at=found.state_at,

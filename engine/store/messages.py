@@ -41,6 +41,7 @@ class Message:
     transliterate: bool
     """Its text is merged, then brought into GSM's characters."""
     reason: str | None
+    mark: str | None
     attempt: int
     total: int
     launched: int
@@ -120,7 +121,7 @@ def get(tx: Tx, application_id: int, message_id: int) -> Message | None:
                    coalesce(m.text, c.text) AS text, m.params,
                    coalesce(m.encoding, c.encoding, 'auto') AS encoding,
                    coalesce(m.flash, c.flash, false) AS flash,
-                   coalesce(c.transliterate, false) AS transliterate, m.reason, m.attempt,
+                   coalesce(c.transliterate, false) AS transliterate, m.reason, m.mark, m.attempt,
                    m.total, m.launched, m.accepted, m.delivered, m.failed, d.due_at,
                    h.at AS held_at
               FROM message m

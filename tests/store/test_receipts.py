@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from config.settings import Err, ReceiptId, ReceiptsPer, ReceiptState, Stat
-from engine.domain.receipts import MARK_ACCEPTED, MARK_SILENCE, MARK_WHOLE
+from engine.domain.receipts import MARK_ACCEPTED, MARK_NONE, MARK_SILENCE, MARK_WHOLE, mark_of
 from engine.gateway import turn
 from engine.gateway.turn import Received
 from engine.store import control, settling
@@ -355,3 +355,12 @@ def test_what_waits_for_nobody_is_not_asked_for_at_each_settle(road: Road) -> No
     road.receive(receipt_of("A1", mobile="4711"))
     assert road.all("SELECT FROM parked_candidate") == []
     assert road.database.run(settling.unpark, 1, ["A1"]) == []
+
+
+def test_what_has_no_receipt_after_72_hours_is_marked_and_stays_sent() -> None:
+    """wire.md: No receipt after 72 h: the state stays *sent*, marked."""
+    now = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
+    hours = {n: mark_of("sent", None, now - timedelta(hours=n), now) for n in (71, 73)}
+    assert hours == {71: None, 73: MARK_NONE}
+    assert mark_of("delivered", MARK_WHOLE, now - timedelta(hours=99), now) == MARK_WHOLE
+    assert mark_of("queued", None, None, now) is None
