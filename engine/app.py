@@ -136,9 +136,9 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
                 nursery.start_soon(listening.listen, db.url, heard)
                 nursery.start_soon(mo.run)
                 nursery.start_soon(gateway.run)
+                await nursery.start(tracing.run)
                 await nursery.start(fleet.run, network.plans.values())
                 nursery.start_soon(control.run)
-                nursery.start_soon(tracing.run)
                 log.info("http.listening", addresses=addresses)
                 async for number in signals:
                     if number == signal.SIGHUP:

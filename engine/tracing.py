@@ -102,14 +102,18 @@ class Tracing:
     path: Path
     _watchers: list[_Watcher] = field(default_factory=list)
 
-    async def run(self) -> None:
-        """Serves until cancelled. Where the socket can't be made, the log says so, and no more."""
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serves until cancelled; started when it listens.
+
+        Where the socket can't be made, the log says so, and no more.
+        """
         try:
-            await self._listen()
+            await self._listen(task_status)
         except OSError as error:
             log.warning("trace.off", path=str(self.path), reason=error.strerror or str(error))
+            task_status.started()
 
-    async def _listen(self) -> None:
+    async def _listen(self, task_status: trio.TaskStatus[None]) -> None:
         directory = self.path.parent
         directory.mkdir(mode=0o700, exist_ok=True)
         if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
@@ -120,6 +124,7 @@ class Tracing:
             self.path.chmod(0o600)
             try:
                 listener.listen(LISTEN_BACKLOG)
+                task_status.started()
                 async with trio.open_nursery() as nursery:
                     while True:
                         peer, _ = await listener.accept()

@@ -90,6 +90,8 @@ class Bind:
     partial: Partial | None = None
     lent: bool = False
     """A turn goes on with `partial`, which is its own until it has ended."""
+    turns: int = 0
+    """How many turns in flight have slots of it, and may write to it."""
     given_up: list[tuple[int, int]] = field(default_factory=list)
     """Messages (id, attempt) of which a part never went out, because their session fell."""
     answers: list[Answer] = field(default_factory=list)
@@ -121,9 +123,9 @@ class Bind:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is on the wire and no outcome of it unsettled."""
+        """Whether nothing is on the wire or about to be, and no outcome of it unsettled."""
         on_wire = self.session.connection.outstanding if self.session else 0
-        return not (on_wire or self.answers or self.returning or self.lent or self.partial)
+        return not (on_wire or self.answers or self.returning or self.turns or self.partial)
 
     def next_at(self, now: float) -> float:
         """When its pace, and its carrier's, lets something go out; `now` when they do."""

@@ -319,6 +319,7 @@ class Gateway:
             return None
         for part in slots:
             bind = self.binds[part.bind]
+            bind.turns += 1
             bind.pay(part.paced, now)
             if part.partial is not None:
                 bind.partial, bind.lent = None, True
@@ -372,6 +373,8 @@ class Gateway:
             )
             await self._write(collected, done)
         finally:
+            for part in collected.work.slots:
+                collected.taken[part.bind].bind.turns -= 1
             self._slots.release()
             self._wake.set()
             self._ended.set()
