@@ -8,6 +8,7 @@ aside for him, so many at most, and made readable in his own task, so many a sec
 that is dropped and counted. He can slow nobody down.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -111,7 +112,8 @@ class Tracing:
             await self._listen(task_status)
         except OSError as error:
             log.warning("trace.off", path=str(self.path), reason=error.strerror or str(error))
-            task_status.started()
+            with contextlib.suppress(RuntimeError):  # it had begun
+                task_status.started()
 
     async def _listen(self, task_status: trio.TaskStatus[None]) -> None:
         directory = self.path.parent
