@@ -43,6 +43,9 @@ COMMANDS = {
     "campaign": ("admin_cli.campaigns", "Campaigns: create, schedule, watch"),
     "message": ("admin_cli.messages", "Single messages: send, show, query, cancel, resolve"),
     "inbox": ("admin_cli.inbox", "What subscribers wrote"),
+    "response": ("admin_cli.responses", "Auto-responses: what subscribers are answered"),
+    "optout-command": ("admin_cli.optout_commands", "Words that opt out"),
+    "keyword": ("admin_cli.keywords", "Words that put who sends them into a list"),
     "report": ("admin_cli.reports", "What became of the messages"),
     "log": ("admin_cli.log", "Who did what, and when"),
 }

@@ -1,0 +1,150 @@
+"""Responses, opt-out commands and keywords at the desk (R-6.3, R-6.5, R-6.6)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+
+from tests.desk.conftest import Siaran
+
+ADDRESSES = itertools.count(os.getpid() * 1000)
+"""Dedicated numbers belong to one application of all."""
+
+
+@pytest.fixture
+def number(siaran: Siaran) -> None:
+    """A dedicated number and a list."""
+    assert siaran("sender", "add", f"+49{next(ADDRESSES)}", "--dedicated").code == 0
+    assert siaran("list", "create", "club").code == 0
+
+
+def test_responses_are_set_shown_and_deleted(siaran: Siaran) -> None:
+    """R-6.5: on each level; every change is in the log (R-7.5)."""
+    siaran("list", "create", "club")
+    for words in (("general", "a"), ("optout", "b"), ("optin", "c"), ("help", "d")):
+        assert siaran("response", "set", *words).code == 0
+    assert siaran("response", "set", "list", "club", "x" * 161).err.startswith("this message is")
+    assert siaran("response", "set", "general", "other").code == 0
+    shown = siaran("response", "show", "--json").json
+    assert [(one["kind"], one["list"], one["text"][:5]) for one in shown] == [
+        ("general", None, "other"),
+        ("help", None, "d"),
+        ("optin", None, "c"),
+        ("optout", None, "b"),
+        ("list", "club", "xxxxx"),
+    ]
+    assert "--yes" in siaran("response", "delete", "general").err
+    assert siaran("response", "delete", "general", "--yes").code == 0
+    assert siaran("response", "delete", "list", "club", "--yes").code == 0
+    assert len(siaran("response", "show", "--json").json) == 3
+    assert len(siaran("log", "--action", "response", "--json").json) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("set", "genral", "x"), "write general"),
+        (("set", "keyword", "x"), "write general"),
+        (("set", "list", "x"), "needs the name of its list"),
+        (("set", "general", "club", "x"), "needs the name of its list"),
+        (("set", "list", "clb", "x"), "did you mean club?"),
+        (("set", "general", " "), "empty"),
+        (("set", "general", "Dear %%1%%"), "no params"),
+        (("set", "general", "x" * 5000), "segments"),
+        (("delete", "help", "--yes"), "no response help is set"),
+    ],
+)
+def test_what_can_be_no_response_is_refused(
+    siaran: Siaran, words: tuple[str, ...], why: str
+) -> None:
+    siaran("list", "create", "club")
+    answer = siaran("response", *words)
+    assert (answer.code, len(answer.err.splitlines())) == (1, 1)
+    assert why in answer.err
+    assert siaran("response", "show", "--json").json == []
+
+
+def test_opt_out_commands_are_switched_added_and_deleted(siaran: Siaran) -> None:
+    """R-6.3: six on, four off; each enabled or disabled, more can be added."""
+
+    def on() -> set[str]:
+        return {c["word"] for c in siaran("optout-command", "ls", "--json").json if c["enabled"]}
+
+    first = {"STOP", "STOPALL", "UNSUBSCRIBE", "OPTOUT", "BERHENTI", "UNREG"}
+    assert on() == first
+    assert siaran("optout-command", "enable", "tidak").code == 0
+    assert siaran("optout-command", "disable", "UNREG").code == 0
+    assert siaran("optout-command", "add", "توقف").code == 0
+    assert on() == first - {"UNREG"} | {"TIDAK", "توقف"}
+    assert siaran("optout-command", "delete", "تَوَقَّف", "--yes").code == 0
+    assert on() == first - {"UNREG"} | {"TIDAK"}
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("enable", "STOP"), "enabled already"),
+        (("disable", "quit"), "disabled already"),
+        (("enable", "UNREGG"), "did you mean"),
+        (("add", "stop!"), "there already"),
+        (("add", "start"), "meaning of its own"),
+        (("add", "two words"), "one word"),
+        (("add", "Pizza"), "keyword PIZZA"),
+        (("delete", "STOP", "--yes"), "disable it instead"),
+    ],
+)
+def test_what_can_be_no_opt_out_is_refused(
+    siaran: Siaran, number: None, words: tuple[str, ...], why: str
+) -> None:
+    assert siaran("keyword", "add", "pizza", "--list", "club").code == 0
+    answer = siaran("optout-command", *words)
+    assert (answer.code, len(answer.err.splitlines())) == (1, 1)
+    assert why in answer.err
+
+
+def test_a_keyword_lives_and_is_deleted_for_ever(siaran: Siaran, number: None) -> None:
+    """R-6.6: active or not, tied to one list; a deleted one can never be used again."""
+    assert siaran("keyword", "add", "Pizza", "--list", "club", "--response", "Hi").code == 0
+    [one] = siaran("keyword", "ls", "--json").json
+    del one["created_at"]
+    assert one == {"keyword": "PIZZA", "list": "club", "response": "Hi", "status": "active"}
+    edited = siaran("keyword", "edit", "pizza", "--inactive", "--response", "", "--json").json
+    assert (edited["status"], edited["response"]) == ("inactive", None)
+    assert siaran("keyword", "delete", "PIZZA", "--yes").code == 0
+    assert [one["status"] for one in siaran("keyword", "ls", "--json").json] == ["deleted"]
+    for words in (("add", "ＰＩＺＺＡ", "--list", "club"), ("edit", "pizza", "--active")):
+        assert "can never be used again" in siaran("keyword", *words).err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("pizza!", "--list", "other"), "there already"),
+        (("stop", "--list", "club"), "opt-out"),
+        (("tidak", "--list", "club"), "opt-out"),
+        (("opt-out", "--list", "club"), "opt-out"),
+        (("Mulai", "--list", "club"), "resume"),
+        (("info", "--list", "club"), "help word"),
+        (("two words", "--list", "club"), "one word"),
+        (("pasta", "--list", "clb"), "did you mean club?"),
+        (("pasta", "--list", "club", "--response", "%%1%%"), "no params"),
+    ],
+)
+def test_what_can_be_no_keyword_is_refused(
+    siaran: Siaran, number: None, words: tuple[str, ...], why: str
+) -> None:
+    """R-6.6: one word, one list that is there, and no word with a meaning of its own."""
+    siaran("list", "create", "other")
+    assert siaran("keyword", "add", "pizza", "--list", "club").code == 0
+    answer = siaran("keyword", "add", *words)
+    assert (answer.code, len(answer.err.splitlines())) == (1, 1)
+    assert why in answer.err
+    assert len(siaran("keyword", "ls", "--json").json) == 1
+
+
+def test_keywords_need_a_number_of_ones_own(siaran: Siaran) -> None:
+    """R-6.6: dedicated numbers only."""
+    siaran("list", "create", "club")
+    assert "sender add" in siaran("keyword", "add", "pizza", "--list", "club").err
