@@ -80,20 +80,38 @@ def edit(desk: Desk, name: _Name, batch: _Batch = None, email: _Email = None) ->
     desk.done(f'list "{after.name}" changed', after)
 
 
-@command(app, "delete", "siaran list delete march", "siaran list delete march --yes --json")
-def delete(desk: Desk, name: _Name) -> None:
+@command(
+    app, "delete", "siaran list delete march", "siaran list delete march --delete-keywords --yes"
+)
+def delete(
+    desk: Desk,
+    name: _Name,
+    delete_keywords: Annotated[
+        bool,
+        typer.Option(
+            "--delete-keywords", help="its keywords for ever, too; else they become inactive"
+        ),
+    ] = False,
+) -> None:
     """Delete a list and its members for ever, after a confirmation.
 
     Who has opted out stays so. A list that a campaign still needs is not deleted.
     """
-    from engine.operations import lists
+    from engine.operations import keywords, lists
 
     shown = desk.run(lists.show, name)
+    words = desk.run(keywords.of_list, shown.name)
+    also = ""
+    if words:
+        fate = "are deleted for ever" if delete_keywords else "become inactive"
+        also = f" Its keywords {fate}: {', '.join(words)}."
     desk.confirm(
-        f'Delete list "{shown.name}" with its {counted(shown.members, "member")}, for ever?'
+        f'Delete list "{shown.name}" with its {counted(shown.members, "member")}, for ever?{also}'
     )
     with desk.database() as database:
-        gone = database.run(lists.delete, desk.actor(), shown.name)
+        gone = database.run(
+            lambda tx: lists.delete(tx, desk.actor(), shown.name, delete_keywords=delete_keywords)
+        )
         desk.done(f'list "{gone.name}" deleted', gone)
         lists.purge(database)
 

@@ -43,7 +43,7 @@ class Which(StrEnum):
     ANY = "any"
 
 
-_MEANS = {Which.YES: True, Which.NO: False, Which.ANY: None}
+MEANS = {Which.YES: True, Which.NO: False, Which.ANY: None}
 
 
 @command(
@@ -252,8 +252,8 @@ def search(
         members.search,
         list_name,
         mobile=mobile,
-        opted_out=_MEANS[opted_out],
-        deleted=_MEANS[deleted],
+        opted_out=MEANS[opted_out],
+        deleted=MEANS[deleted],
         limit=rows or None,
     )
     desk.rows(

@@ -10,7 +10,7 @@ from engine.domain.errors import Refused
 from engine.domain.suggest import did_you_mean
 from engine.operations import Actor, application_of
 from engine.operations.naming import LONGEST, check_email, check_name, email_or_none, tidy
-from engine.store import audit, lists
+from engine.store import audit, keywords, lists
 from engine.store.campaigns import members_after
 from engine.store.db import Database, Tx
 from engine.store.lists import List, Listed, Shown
@@ -111,9 +111,10 @@ def rename(tx: Tx, actor: Actor, name: str, new_name: str) -> List:
     return after
 
 
-def delete(tx: Tx, actor: Actor, name: str) -> Shown:
+def delete(tx: Tx, actor: Actor, name: str, *, delete_keywords: bool = False) -> Shown:
     """Delete a list for ever; what it was. What its members said (consent) stays.
 
+    Keywords that point to it become inactive, or are deleted for ever, too (R-1.11).
     From the commit on nobody finds it, and `purge` removes its members. Raises Refused for an
     unknown list, and while campaigns to it have not ended.
     """
@@ -126,7 +127,19 @@ def delete(tx: Tx, actor: Actor, name: str) -> Shown:
             " is completed"
         )
     before = show(tx, actor, found.name)
+    pointing = keywords.of_list(tx, found.id)
+    keywords.leave_list(tx, found.id, delete=delete_keywords)
     lists.delete(tx, found.id)
+    for word in pointing:
+        audit.record(
+            tx,
+            application_id=application.id,
+            by=actor.by,
+            action="keyword.delete" if delete_keywords else "keyword.edit",
+            object=word,
+            before={"list": found.name},
+            after=None if delete_keywords else {"list": None, "active": False},
+        )
     audit.record(
         tx,
         application_id=application.id,

@@ -29,6 +29,10 @@ class Mo:
     batch: str | None
     params: Sequence[str] | None
     opted_out: bool
+    meaning: str | None
+    """What it was taken for (`domain.inbound.Meaning`)."""
+    response_id: int | None
+    """The message that answered it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +43,30 @@ class Filter:
     content: str | None = None
     list: str | None = None
     batch: str | None = None
+    opted_out: bool | None = None
+    meaning: str | None = None
 
 
-def find(tx: Tx, application_id: int | None, asked: Filter, *, limit: int | None) -> list[Mo]:
+_OPTED_OUT = """
+    coalesce((SELECT s.event = 'out' FROM consent s
+              WHERE s.application_id = i.application_id AND s.mobile = i.mobile
+                AND (s.list_id IS NULL OR s.list_id = i.list_id)
+              ORDER BY s.id DESC LIMIT 1), false)
+"""
+
+
+def find(
+    tx: Tx,
+    application_id: int | None,
+    asked: Filter,
+    *,
+    limit: int | None,
+    before_id: int | None = None,
+) -> list[Mo]:
     """Give the newest `limit` MO that match, the newest first; None gives all.
 
-    `application_id` None asks for those to numbers that no application owns.
+    `application_id` None asks for those to numbers that no application owns; `before_id` for the
+    next page.
     """
     owner = "i.application_id IS NULL" if application_id is None else "i.application_id = %(app)s"
     with tx.cursor(row_factory=class_row(Mo)) as cursor:
@@ -54,12 +76,7 @@ def find(tx: Tx, application_id: int | None, asked: Filter, *, limit: int | None
             f"""
             SELECT i.id, a.name AS application, i.received_at, i.mobile, i.destination, i.content,
                    i.campaign_id, i.message_id, l.name AS list, c.batch, i.params,
-                   coalesce((
-                       SELECT s.event = 'out' FROM consent s
-                       WHERE s.application_id = i.application_id AND s.mobile = i.mobile
-                         AND (s.list_id IS NULL OR s.list_id = i.list_id)
-                       ORDER BY s.id DESC LIMIT 1
-                   ), false) AS opted_out
+                   {_OPTED_OUT} AS opted_out, i.meaning, i.response_id
             FROM inbox i
             LEFT JOIN application a ON a.id = i.application_id
             LEFT JOIN campaign c ON c.id = i.campaign_id
@@ -69,6 +86,9 @@ def find(tx: Tx, application_id: int | None, asked: Filter, *, limit: int | None
               AND (%(content)s::text IS NULL OR strpos(lower(i.content), lower(%(content)s)) > 0)
               AND (%(list)s::text IS NULL OR l.name = %(list)s)
               AND (%(batch)s::text IS NULL OR c.batch = %(batch)s)
+              AND (%(meaning)s::text IS NULL OR i.meaning = %(meaning)s)
+              AND (%(before)s::bigint IS NULL OR i.id < %(before)s)
+              AND (%(opted_out)s::bool IS NULL OR {_OPTED_OUT} = %(opted_out)s)
             ORDER BY i.id DESC
             LIMIT %(limit)s
             """,
@@ -78,6 +98,19 @@ def find(tx: Tx, application_id: int | None, asked: Filter, *, limit: int | None
                 "content": asked.content,
                 "list": asked.list,
                 "batch": asked.batch,
+                "opted_out": asked.opted_out,
+                "meaning": asked.meaning,
+                "before": before_id,
                 "limit": limit,
             },
         ).fetchall()
+
+
+def mobile_of(tx: Tx, application_id: int, inbox_id: int) -> str | None:
+    """Who wrote an MO of the application; None when it has none of that id."""
+    # inbox_YYYYMMDD_pkey
+    row = tx.execute(
+        "SELECT mobile FROM inbox WHERE id = %s AND application_id = %s",
+        (inbox_id, application_id),
+    ).fetchone()
+    return None if row is None else str(row[0])

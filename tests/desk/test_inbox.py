@@ -85,3 +85,32 @@ def test_what_came_in_can_not_command_the_terminal(siaran: Siaran, receive: Rece
     out = siaran("inbox", "ls").out
     assert "\x1b" not in out
     assert "boo\\nline" in out
+
+
+def test_a_person_opts_out_who_wrote(siaran: Siaran, receive: Receive) -> None:
+    """R-6.7: from all of the application; R-6.1: searched by opt-out."""
+    receive("+64211234501", "Leave me alone")
+    receive("+64211234502", "Hello")
+    [one] = siaran("inbox", "ls", "--mobile", "34501", "--json").json
+    assert siaran("inbox", "optout", str(one["id"]), "--reason", "asked").code == 0
+    assert "opted out already" in siaran("inbox", "optout", str(one["id"])).err
+    assert "is in the inbox" in siaran("inbox", "optout", "7").err
+
+    def found(which: str) -> list[str]:
+        return [mo["content"] for mo in siaran("inbox", "ls", "--opted-out", which, "--json").json]
+
+    assert (found("yes"), found("no")) == (["Leave me alone"], ["Hello"])
+    assert found("any") == ["Hello", "Leave me alone"]
+    [line] = siaran("log", "--action", "inbox.optout", "--json").json
+    assert line["object"] == "+64211234501"
+
+
+def test_the_inbox_is_downloaded(siaran: Siaran, receive: Receive) -> None:
+    """R-6.1: as CSV; what a spreadsheet would calculate does not."""
+    receive("+64211234501", "=1+1")
+    receive("+64211234502", "Hello, you")
+    lines = siaran("inbox", "download").out.splitlines()
+    assert lines[0].startswith("id,received_at,mobile,")
+    assert ',+64211234502,4455,"Hello, you",' in lines[1]
+    assert ",'=1+1," in lines[2]
+    assert "write one of opt-out" in siaran("inbox", "ls", "--meaning", "x").err

@@ -144,6 +144,22 @@ def test_what_can_be_no_keyword_is_refused(
     assert len(siaran("keyword", "ls", "--json").json) == 1
 
 
+def test_a_list_tells_its_keywords_before_it_is_deleted(siaran: Siaran, number: None) -> None:
+    """R-1.11: they become inactive, or are deleted for ever, too."""
+    siaran("list", "create", "other")
+    for word, name in (("pizza", "club"), ("pasta", "other")):
+        assert siaran("keyword", "add", word, "--list", name).code == 0
+    assert "keywords become inactive: PIZZA" in siaran("list", "delete", "club").err
+    assert siaran("list", "delete", "club", "--yes").code == 0
+    assert siaran("list", "delete", "other", "--delete-keywords", "--yes").code == 0
+    listed = siaran("keyword", "ls", "--json").json
+    assert {one["keyword"]: (one["list"], one["status"]) for one in listed} == {
+        "PIZZA": (None, "inactive"),
+        "PASTA": (None, "deleted"),
+    }
+    assert "give --list another" in siaran("keyword", "edit", "pizza", "--active").err
+
+
 def test_keywords_need_a_number_of_ones_own(siaran: Siaran) -> None:
     """R-6.6: dedicated numbers only."""
     siaran("list", "create", "club")
