@@ -133,7 +133,7 @@ def _overdue(tx: Tx) -> tuple[int, bool]:
     """How many were stored as far as they came, and whether something answers them."""
     now = clock.utc_now()
     late = inbox.overdue(tx, now)
-    return len(late), _decide(tx, late, now)
+    return len(late), decide_about(tx, late, now)
 
 
 def _store(
@@ -144,10 +144,10 @@ def _store(
     nodes.close_sessions(tx, closed, now)
     inbox.mark_answered(tx, answered)
     taken = inbox.store(tx, mos, now)
-    return taken, _decide(tx, taken.stored, now)
+    return taken, decide_about(tx, taken.stored, now)
 
 
-def _decide(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> bool:
+def decide_about(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> bool:
     """Decides about new MO and carries it out; whether something answers them (R-6)."""
     if not inbox_ids:
         return False
