@@ -23,7 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from engine import clock
+from engine import clock, inbound
 from engine.domain.parts import Part, Piece
 from engine.store import dispatching, inbox, nodes
 from engine.store.db import Database, Tx
@@ -189,6 +189,7 @@ def _a_day(watched: Watched) -> None:
     mo = Mo(line.carrier_id, 1, mobile, "3774", Piece(b"YES", 0, "gsm", b""), b"digest")
     part = mo._replace(digest=b"part", part=Part(1, 1, 2))
     taken = road.database.run(inbox.store, [mo, part], clock.utc_now())
+    road.database.run(inbound.decide_about, taken.stored, clock.utc_now())
     road.database.run(inbox.mark_answered, taken.seen)
     road.database.run(inbox.overdue, clock.utc_now() + timedelta(hours=1))
     road.database.run(nodes.turn_committed, road.node.node_id, road.node.epoch, 1)
