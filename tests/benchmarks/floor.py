@@ -88,7 +88,9 @@ def measure(rig: Rig, list_name: str, messages: int, window: int) -> Floor:
     rig.send(list_name)
     near, far = bound_pair()
     paper, watch = Paper(), Watch()
-    with closing(Database.open(rig.database_url(), size=1)) as database, _little_garbage():
+    # By its home: who opens a URL is no client that the embedded server stays up for.
+    opened = Database.open(None, home=rig.home, size=1)
+    with closing(opened) as database, _little_garbage():
         node = database.run(nodes.start, "floor", clock.utc_now())
         network = database.run(_network, load(rig.configuration, {}))
         (plan,) = network.plans.values()
