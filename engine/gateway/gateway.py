@@ -43,6 +43,9 @@ TURNS_IN_FLIGHT = 2
 # into it in this process wakes us at once.
 POLL_S = 0.2
 
+# So many receipts are worth a turn of their own beside one that is in flight.
+MANY_RECEIPTS = 200
+
 # A database that is away is asked again this often.
 AWAY_S = 0.5
 
@@ -246,9 +249,14 @@ class Gateway:
     def _has_work(self) -> bool:
         return (
             bool(self._given_up or self._leftover)
-            or any(bind.answers or bind.receipts or bind.given_up for bind in self.binds.values())
+            or any(bind.answers or bind.given_up for bind in self.binds.values())
+            or self._worth_a_turn(sum(len(bind.receipts) for bind in self.binds.values()))
             or self._may_launch()
         )
+
+    def _worth_a_turn(self, receipts: int) -> bool:
+        """Whether receipts alone begin a turn: while one is in flight, a few wait for the next."""
+        return receipts > 0 and (self._slots.value == TURNS_IN_FLIGHT or receipts >= MANY_RECEIPTS)
 
     def _may_launch(self) -> bool:
         now = trio.current_time()
