@@ -79,6 +79,8 @@ class Process(Child):
         """kill -9, and it is gone."""
         self._process.kill()
         self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def wait(self, within_s: float) -> int:
         """Its exit code. Raises subprocess.TimeoutExpired."""
@@ -257,7 +259,7 @@ class Rig:
     def _end(self) -> None:
         for process in (self._engine, self._smsc):
             if process is not None:
-                process.end()
+                process.kill()  # what it still had to say nobody wants to know
         if self.url is None:
             with contextlib.suppress(ProcessLookupError):
                 self.thaw_postgres()

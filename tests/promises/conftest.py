@@ -15,9 +15,9 @@ from tests.rig import Rig
 
 @pytest.fixture
 def trial(database_url: str) -> Trial:
-    """One fault in 1,000 messages, with a database in the run's own cluster."""
+    """One fault in 500 messages, with a database in the run's own cluster."""
     return Trial(
-        messages=1000,
+        messages=500,
         times=1,
         seed=seed_of_environment(),
         latency_ms=5,
@@ -41,7 +41,7 @@ def ready_made() -> Iterator[Path]:
 def own(ready_made: Path) -> Trial:
     """The same, with a cluster of its own, to which anything may happen."""
     return Trial(
-        messages=1000,
+        messages=500,
         times=1,
         seed=seed_of_environment(),
         latency_ms=5,

@@ -302,7 +302,7 @@ def silent_carrier(trial: Trial) -> Verdict:
         "enquire_misses": 2,
         "bind_timeout_s": 1.0,
     }
-    return _try("the SMSC answers nothing", trial, fault, timers=timers, late=True)
+    return _try("the SMSC answers nothing", trial, fault, timers=timers)
 
 
 def full_disk(trial: Trial) -> Verdict:
@@ -404,13 +404,9 @@ def _try(
     timers: Mapping[str, float] | None = None,
     replies: str | None = None,
     home: Path | None = None,
-    late: bool = False,
     after: Callable[[Rig, Verdict], None] | None = None,
 ) -> Verdict:
-    """A campaign from its start to its verdict. `fault` None: the SMSC has its own.
-
-    `late`: what the SMSC took before a fault it writes down in the midst of it.
-    """
+    """A campaign from its start to its verdict. `fault` None: the SMSC has its own."""
     chance = random.Random(trial.seed)
     began = time.monotonic()
     with Rig.open(
@@ -433,10 +429,10 @@ def _try(
         for moment in moments(trial, chance) if fault is not None else ():
             rig.wait(lambda n=moment: len(rig.record.read()) >= n, f"message {moment:,}")  # type: ignore[misc]
             time.sleep(chance.random() * 2 * trial.latency_ms / 1000)
-            began_at = datetime.now(UTC)
             assert fault is not None
             fault(rig, chance)
-            at.append(datetime.now(UTC) if late else began_at)
+            # Not before: what was sent before it the SMSC may write down while it lasts.
+            at.append(datetime.now(UTC))
         _finish(rig, campaign, trial)
         arrivals = rig.record.read()
         if drop_every is not None:
@@ -459,10 +455,14 @@ def _try(
 
 
 def moments(trial: Trial, chance: random.Random) -> list[int]:
-    """After how many submits a fault happens: one in each of `times` equal parts of the middle."""
+    """After how many submits a fault happens: one in each of `times` equal parts of the middle.
+
+    It ends so early that those which wait until they are sent again need not come before.
+    """
     submits = trial.messages * trial.segments
-    first, middle = submits * 0.05, submits * 0.85
-    return [int(first + middle * (n + chance.random()) / trial.times) for n in range(trial.times)]
+    first, last = submits * 0.05, submits * 0.9 - trial.in_the_air * trial.times
+    part = (last - first) / trial.times
+    return [int(first + part * (n + chance.random())) for n in range(trial.times)]
 
 
 def judge(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 from tests.promises import harness
@@ -33,16 +32,3 @@ def test_a_database_that_says_nothing_is_waited_for(own: Trial) -> None:
     """R-8.1: its processes stand still for a while."""
     verdict = harness.silent_database(own)
     assert not verdict.broken, verdict
-
-
-def test_an_engine_ends_in_time_though_its_database_says_nothing(ready_made: Path) -> None:
-    """R-8.1: within the 10 s that a supervisor gives it, and what it had in its hands is safe."""
-    with Rig.open(window=5, postgres=SMALL, like=ready_made) as rig:
-        rig.start_smsc(latency_ms=20)
-        rig.start_engine()
-        rig.campaign(200)
-        rig.wait(lambda: len(rig.record.read()) > 20, "some messages")
-        rig.freeze_postgres()
-        rig.engine.signal(signal.SIGTERM)
-        assert rig.engine.wait(11.0) == 0
-        rig.thaw_postgres()
