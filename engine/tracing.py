@@ -116,13 +116,8 @@ class Tracing:
                 task_status.started()
 
     async def _listen(self, task_status: trio.TaskStatus[None]) -> None:
-        directory = self.path.parent
-        directory.mkdir(mode=0o700, exist_ok=True)
-        if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "the directory is somebody else's")
         with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as listener:
-            self.path.unlink(missing_ok=True)  # of an engine that was killed: the name is ours
-            await listener.bind(str(self.path))
+            await self._bind(listener)
             self.path.chmod(0o600)
             try:
                 listener.listen(LISTEN_BACKLOG)
@@ -133,6 +128,21 @@ class Tracing:
                         nursery.start_soon(self._serve, trio.SocketStream(peer))
             finally:
                 self.path.unlink(missing_ok=True)
+                with suppress(OSError):  # another node of this home has its own in it
+                    self.path.parent.rmdir()
+
+    async def _bind(self, listener: trio.socket.SocketType) -> None:
+        directory = self.path.parent
+        while True:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "the directory is somebody else's")
+            self.path.unlink(missing_ok=True)  # of an engine that was killed: the name is ours
+            try:
+                await listener.bind(str(self.path))
+            except FileNotFoundError:
+                continue  # a node that ended just now has taken the directory away
+            return
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         async with stream:

@@ -264,6 +264,8 @@ class Rig:
             with contextlib.suppress(ProcessLookupError):
                 self.thaw_postgres()
             embedded.stop(self.home)
+        # Of an engine that was killed; it lies outside of the home.
+        shutil.rmtree(f"{Home.at(self.home).socket_dir}-trace", ignore_errors=True)
 
     # ---- what a person does
 

@@ -152,3 +152,4 @@ async def test_nobody_watches_and_nothing_is_hooked(
                     assert await stream.receive_some(10) == b""
         await stage.settled(stage.campaign(5), delivered=5)
     assert not path.exists()
+    assert not path.parent.exists() or list(path.parent.iterdir())  # other nodes of this home
