@@ -1,26 +1,19 @@
-"""What a message becomes on the wire, and what the SMSC's answer makes of it.
+"""What a message becomes on the wire; `policy` says what the SMSC's answer makes of it.
 
 A message of n segments is n bits. A launch sends the segments that are neither on the wire, taken
 nor failed; each answer moves one bit. The decisions are here, the SQL that carries them out in
 `store/launching.py` and `store/settling.py`.
 """
 
-from engine.domain.message import MessageState
-from engine.domain.policy import Outcome, Verdict
-from smpp import segments, status
+from smpp import segments
 from smpp.alphabet import NotInAlphabet
 from smpp.segments import Profile, Segment
-from smpp.status import Policy
 
 __all__ = [
-    "Outcome",
     "Unsendable",
-    "Verdict",
-    "all_bits",
     "campaign_share",
     "compose",
     "is_campaigns",
-    "verdict",
 ]
 
 # A segment is a bit of an int4 in SQL.
@@ -29,11 +22,6 @@ MOST_SEGMENTS = 31
 # Of each turn's free window this share is kept for campaigns while they have something to send
 # (R-5.14): a flood of API messages must not stop them.
 CAMPAIGN_SHARE = 5
-
-# A refusal that may pass: tried again after 30 s, doubling, at most this often (about 2 hours).
-RETRY_FIRST_S = 30.0
-RETRY_LIMIT = 8
-RETRY_LONGEST_S = 3600.0
 
 
 class Unsendable(Exception):
@@ -80,11 +68,6 @@ def compose(
 _TOO_LONG = "too many segments"
 
 
-def all_bits(total: int) -> int:
-    """The mask of a message with `total` segments."""
-    return (1 << total) - 1
-
-
 def campaign_share(free: int, turn: int) -> int:
     """How many of `free` segments a turn keeps for campaigns that have something to send (R-5.14).
 
@@ -101,36 +84,3 @@ def campaign_share(free: int, turn: int) -> int:
 def is_campaigns(turn: int) -> bool:
     """Whether in this turn even a message that finds room for once has to leave them their share."""
     return turn % CAMPAIGN_SHARE == 0
-
-
-ACCEPTED = Verdict(outcome=Outcome.ACCEPTED)
-UNKNOWN = Verdict(outcome=Outcome.UNKNOWN, reason="no answer from the SMSC")
-
-
-def verdict(command_status: int | None, refused: int) -> Verdict:
-    """Judges the command_status of a submit_sm_resp; None means that no answer came (R-8.2).
-
-    `refused` is how often the message has been refused before in a way that counts.
-    """
-    if command_status == 0:
-        return ACCEPTED
-    if command_status is None:
-        return UNKNOWN
-    info = status.info(command_status)
-    match info.policy:
-        case Policy.RETRY if refused < RETRY_LIMIT:
-            delay = min(RETRY_FIRST_S * 2**refused, RETRY_LONGEST_S)
-            return Verdict(outcome=Outcome.AGAIN, delay_s=delay, counts=True, reason=info.name)
-        case Policy.RETRY_ONCE if refused < 1:
-            return Verdict(outcome=Outcome.AGAIN, delay_s=60.0, counts=True, reason=info.name)
-        case Policy.THROTTLE:
-            return Verdict(outcome=Outcome.AGAIN, delay_s=1.0, reason=info.name)
-        case Policy.QUEUE_FULL:
-            return Verdict(outcome=Outcome.AGAIN, delay_s=60.0, reason=info.name)
-        case Policy.REBIND:
-            return Verdict(outcome=Outcome.AGAIN, delay_s=1.0, reason=info.name, rebind=True)
-        case Policy.REJECT:
-            state = MessageState.REJECTED
-        case _:
-            state = MessageState.FAILED
-    return Verdict(outcome=Outcome.FAILED, state=state, reason=info.name)

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from engine.domain import merge, outbound
 from engine.domain.message import MessageClass
-from engine.domain.outbound import MOST_SEGMENTS, Outcome, Unsendable
-from engine.domain.policy import STANDARD, chance_of
+from engine.domain.outbound import MOST_SEGMENTS, Unsendable
+from engine.domain.policy import STANDARD, Outcome, chance_of
 from engine.domain.policy import turn as turn_of
 from engine.domain.routing import NoWay, Way
 from engine.domain.transliterate import transliterate
