@@ -293,17 +293,8 @@ def schedule(text: str, zone: ZoneInfo, now: datetime) -> Scheduled:
     with a notice. Raises Refused for what is no time, not on a slot (naming the two nearest), or
     in the past.
     """
-    match = _TIME.fullmatch(text.strip())
-    if match is None:
-        raise Refused(f'time "{text}": write it as 2026-12-01 09:10')
-    day, clock, offset = match.groups()
-    try:
-        written = datetime.fromisoformat(f"{day} {clock}{offset or ''}")
-    except ValueError:
-        raise Refused(f'time "{text}": there is no such day or hour') from None
-    if not 1970 <= written.year < 9999:  # at the ends of time a time zone leads out of it
-        raise Refused(f'time "{text}": write a year after 1969 and before 9999')
-    at, notices = (written.astimezone(UTC), ()) if offset else _of_the_clock(written, zone)
+    written = time_of(text, zone)
+    at = written.at_utc
     local = at.astimezone(zone)
     if at < now:
         raise Refused(
@@ -318,6 +309,22 @@ def schedule(text: str, zone: ZoneInfo, now: datetime) -> Scheduled:
             f'time "{text}": not on a 10-minute slot; the nearest are '
             f"{_shown(before, zone)} and {_shown(after, zone)}"
         )
+    return written
+
+
+def time_of(text: str, zone: ZoneInfo) -> Scheduled:
+    """Return the time that `text` means in `zone`, as `schedule` does, on a slot or not."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise Refused(f'time "{text}": write it as 2026-12-01 09:10')
+    day, clock, offset = match.groups()
+    try:
+        written = datetime.fromisoformat(f"{day} {clock}{offset or ''}")
+    except ValueError:
+        raise Refused(f'time "{text}": there is no such day or hour') from None
+    if not 1970 <= written.year < 9999:  # at the ends of time a time zone leads out of it
+        raise Refused(f'time "{text}": write a year after 1969 and before 9999')
+    at, notices = (written.astimezone(UTC), ()) if offset else _of_the_clock(written, zone)
     return Scheduled(at_utc=at, notices=notices)
 
 
