@@ -16,6 +16,7 @@ from admin_cli.lists import show_import
 if TYPE_CHECKING:
     from engine.operations.campaigns import Shown
     from engine.operations.drafts import Cost, Created, Draft
+    from engine.operations.responses import InForce
 
 app = noun("Campaigns: one message to one list at one time.")
 
@@ -55,6 +56,10 @@ _Transliterate = Annotated[
 _Flash = Annotated[
     bool, typer.Option("--flash", help="it shows at once, and the phone doesn't keep it")
 ]
+_Response = Annotated[
+    str | None,
+    typer.Option("--response", metavar="TEXT", help="what replies to the list are answered"),
+]
 _Encoding = Annotated[
     Encoding, typer.Option("--encoding", help="auto: GSM where it carries the text, else UCS-2")
 ]
@@ -82,6 +87,7 @@ def quick(
     encoding: _Encoding = Encoding.AUTO,
     transliterate: _Transliterate = False,
     flash: _Flash = False,
+    response: _Response = None,
     keep_opted_out: Annotated[
         bool, typer.Option("--keep-opted-out", help="as members that nothing is sent to")
     ] = False,
@@ -101,7 +107,9 @@ def quick(
     from engine.operations import drafts
     from engine.operations.importing import BadRows, Upload
 
-    draft = _draft(message, now, at, timezone, batch, sender, encoding, transliterate, flash)
+    draft = _draft(
+        message, now, at, timezone, batch, sender, encoding, transliterate, flash, response
+    )
     upload = Upload(
         list=list_name,
         file=file,
@@ -114,6 +122,8 @@ def quick(
         errors=errors,
     )
 
+    tell = _teller(desk)
+
     def attempt(confirmed: bool) -> Created:
         with desk.database() as database, import_progress() as progress:
             return drafts.quick(
@@ -124,6 +134,7 @@ def quick(
                 now=utc_now(),
                 confirmed=confirmed,
                 progress=progress,
+                tell=tell,
             )
 
     try:
@@ -155,17 +166,28 @@ def new(
     encoding: _Encoding = Encoding.AUTO,
     transliterate: _Transliterate = False,
     flash: _Flash = False,
+    response: _Response = None,
 ) -> None:
     """Send a message to an existing list, now or at a time."""
     from engine.clock import utc_now
     from engine.operations import drafts
 
-    draft = _draft(message, now, at, timezone, batch, sender, encoding, transliterate, flash)
+    draft = _draft(
+        message, now, at, timezone, batch, sender, encoding, transliterate, flash, response
+    )
+
+    tell = _teller(desk)
 
     def attempt(confirmed: bool) -> Created:
         with desk.database() as database:
             return drafts.new(
-                database, desk.actor(), list_name, draft, now=utc_now(), confirmed=confirmed
+                database,
+                desk.actor(),
+                list_name,
+                draft,
+                now=utc_now(),
+                confirmed=confirmed,
+                tell=tell,
             )
 
     _announce(desk, _agreed(desk, attempt))
@@ -267,6 +289,7 @@ def _draft(
     encoding: Encoding,
     transliterate: bool,
     flash: bool,
+    response: str | None,
 ) -> Draft:
     from engine.operations.drafts import Draft
 
@@ -283,6 +306,7 @@ def _draft(
         encoding=encoding.value,
         transliterate=transliterate,
         flash=flash,
+        response=response,
     )
 
 
@@ -321,6 +345,22 @@ def _tell(desk: Desk, cost: Cost) -> None:
 
     for notice in notices(cost):
         desk.note(notice)
+
+
+def _teller(desk: Desk) -> Callable[[tuple[InForce, ...]], None]:
+    """Tells the responses in force before anything is saved (R-3.1), once for all attempts."""
+    from engine.operations import responses
+
+    told = False
+
+    def tell(answers: tuple[InForce, ...]) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            for line in responses.notices(answers):
+                desk.note(line)
+
+    return tell
 
 
 def _record(shown: Shown, *, flat: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ file is read: the text, the sender, the time. Then each recipient's own text is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine.domain import campaign as rules
@@ -18,15 +18,19 @@ from engine.domain.cost import Cost as Cost
 from engine.domain.cost import Member, Meter
 from engine.domain.cost import notices as notices
 from engine.domain.errors import Refused
-from engine.operations import Actor, application_of, importing, lists, senders
+from engine.operations import Actor, application_of, importing, lists, responses, senders
 from engine.operations.importing import ImportReport, Upload
 from engine.operations.naming import tidy
+from engine.operations.responses import InForce
 from engine.store import audit
 from engine.store import campaigns as stored
 from engine.store import lists as stored_lists
 from engine.store.applications import Application
 from engine.store.campaigns import Campaign, NewCampaign
 from engine.store.db import Database, Tx
+
+Tell = Callable[[tuple[InForce, ...]], None]
+"""What is told of the responses in force, once nothing is to be refused, and before it is saved."""
 
 _PAGE = 20_000
 """Members measured at a time: a tenth of a second, and flat memory for a million."""
@@ -44,6 +48,7 @@ class Draft:
     encoding: str = "auto"  # auto, gsm, ucs2
     transliterate: bool = False
     flash: bool = False
+    response: str | None = None  # the list's from now on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class Created:
     campaign: Campaign
     cost: Cost
     notices: tuple[str, ...]  # how the time was understood
+    responses: tuple[InForce, ...]
     imported: ImportReport | None = None
 
 
@@ -82,6 +88,7 @@ class _Plan:
     most: int
     transliterate: bool
     flash: bool
+    response: str | None
 
     def meter(self) -> Meter:
         return Meter(
@@ -97,6 +104,7 @@ def new(
     *,
     now: datetime,
     confirmed: bool = False,
+    tell: Tell = lambda answers: None,
 ) -> Created:
     """Make a campaign to an existing list (R-3.2).
 
@@ -108,9 +116,10 @@ def new(
     cost = _measure(
         plan, lambda after, rows: database.run(stored.members_after, target.id, after, rows)
     )
-    _agree(cost, confirmed)
+    answers = database.run(_in_force, actor, plan, target.name)
+    _agree(cost, answers, confirmed, tell)
     campaign = database.run(_create, actor, plan, target.id, quick=False)
-    return Created(campaign=campaign, cost=cost, notices=plan.time.notices)
+    return Created(campaign=campaign, cost=cost, notices=plan.time.notices, responses=answers)
 
 
 def quick(
@@ -122,6 +131,7 @@ def quick(
     now: datetime,
     confirmed: bool = False,
     progress: Callable[[importing.Progress], None] | None = None,
+    tell: Tell = lambda answers: None,
 ) -> Created:
     """Import a file into a list of its own and make a campaign to it, both or neither (R-3.1).
 
@@ -130,17 +140,22 @@ def quick(
     plan = database.run(_plan, actor, draft, now)
     database.run(_check_fresh, plan, upload.list)
 
-    def then(tx: Tx, list_id: int, report: ImportReport) -> tuple[Campaign, Cost]:
+    def then(tx: Tx, list_id: int, report: ImportReport) -> Created:
         if stored.planned(tx, list_id) > report.imported:
             raise _not_fresh(upload.list)
         cost = _measure(plan, lambda after, rows: stored.members_after(tx, list_id, after, rows))
-        _agree(cost, confirmed)
-        return _create(tx, actor, plan, list_id, quick=True), cost
+        answers = _in_force(tx, actor, plan, upload.list)
+        _agree(cost, answers, confirmed, tell)
+        return Created(
+            campaign=_create(tx, actor, plan, list_id, quick=True),
+            cost=cost,
+            notices=plan.time.notices,
+            responses=answers,
+        )
 
-    report, made = importing.import_file_then(database, actor, upload, then, progress)
-    assert made is not None
-    campaign, cost = made
-    return Created(campaign=campaign, cost=cost, notices=plan.time.notices, imported=report)
+    report, created = importing.import_file_then(database, actor, upload, then, progress)
+    assert created is not None
+    return replace(created, imported=report)
 
 
 def _plan(tx: Tx, actor: Actor, draft: Draft, now: datetime) -> _Plan:
@@ -160,8 +175,14 @@ def _plan(tx: Tx, actor: Actor, draft: Draft, now: datetime) -> _Plan:
         most=stored.most_segments(tx, application.id),
         transliterate=draft.transliterate,
         flash=draft.flash,
+        response=draft.response,
     )
     plan.meter().check_text()
+    if plan.response is not None:
+        try:
+            responses.check_text(tx, application.id, plan.response)
+        except Refused as error:
+            raise Refused(f"as a response: {error}") from None
     return plan
 
 
@@ -175,9 +196,14 @@ def _measure(plan: _Plan, page: Callable[[int, int], Sequence[Member]]) -> Cost:
     return meter.cost()
 
 
-def _agree(cost: Cost, confirmed: bool) -> None:
+def _in_force(tx: Tx, actor: Actor, plan: _Plan, list_name: str) -> tuple[InForce, ...]:
+    return responses.in_force(tx, actor, list_name, response=plan.response)
+
+
+def _agree(cost: Cost, answers: tuple[InForce, ...], confirmed: bool, tell: Tell) -> None:
     if cost.recipients == 0:
         raise Refused("the list has no members: nobody would get the message")
+    tell(answers)
     if cost.largest > 1 and not confirmed:
         raise Unconfirmed(cost)
 
@@ -235,4 +261,6 @@ def _create(tx: Tx, actor: Actor, plan: _Plan, list_id: int, *, quick: bool) -> 
             "timezone": plan.timezone,
         },
     )
+    if plan.response is not None:
+        responses.set_(tx, actor, "list", plan.response, list_name=campaign.list)
     return campaign

@@ -1,15 +1,22 @@
-"""Auto-responses: show, set, delete (R-6.5). Which of them is sent says `domain.inbound`."""
+"""Auto-responses: show, set, delete, and which are in force for a list (R-6.5, R-3.1).
+
+Which of them is sent for an MO says `domain.inbound`.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.domain import message as rules
 from engine.domain.errors import Refused
-from engine.domain.inbound import Kind
+from engine.domain.inbound import Kind, Meaning
 from engine.domain.settings import SEGMENTS_MAX
 from engine.operations import Actor, application_of, lists
+from engine.operations.naming import tidy
 from engine.store import audit, responses, settings
+from engine.store import lists as stored_lists
 from engine.store.db import Tx
 from engine.store.responses import Response as Response
 
@@ -28,8 +35,35 @@ class Changed:
     notice: str | None
 
 
+_ANSWERED_WITH: Mapping[Meaning, tuple[Kind, ...]] = {
+    Meaning.REPLY: (Kind.LIST, Kind.GENERAL),
+    Meaning.OPT_OUT: (Kind.OPT_OUT,),
+    Meaning.RESUME: (Kind.OPT_IN,),
+    Meaning.HELP: (Kind.HELP,),
+}
+"""What those write to whom a campaign goes, and the responses to it, the most specific first."""
+
+
+_WHO: Mapping[Meaning, str] = {
+    Meaning.REPLY: "a reply",
+    Meaning.OPT_OUT: "an opt-out",
+    Meaning.RESUME: "a resume word",
+    Meaning.HELP: "HELP or INFO",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """The response that an MO of this meaning gets; `kind` is its level, None when none is set."""
+
+    meaning: Meaning
+    kind: Kind | None
+    text: str | None
+    segments: int
+
+
 def show(tx: Tx, actor: Actor) -> list[Response]:
-    """All that are in force."""
+    """All that are set."""
     return responses.of_application(tx, application_of(tx, actor).id)
 
 
@@ -54,6 +88,52 @@ def delete(tx: Tx, actor: Actor, kind: str, *, list_name: str | None = None) -> 
     responses.delete(tx, application.id, which, list_id)
     _log(tx, application.id, actor, "response.delete", which, name, before, None)
     return Changed(kind=which.value, list=name, text=before, segments=0, notice=None)
+
+
+def in_force(
+    tx: Tx, actor: Actor, list_name: str, *, response: str | None = None
+) -> tuple[InForce, ...]:
+    """What answers those to whom a campaign to this list goes, one for each meaning.
+
+    The list need not be there yet; `response` is the one that it is about to get. Raises Refused
+    for a text that won't do.
+    """
+    application = application_of(tx, actor)
+    found = stored_lists.find(tx, application.id, tidy(list_name))
+    name = None if found is None else found.name
+    set_ = {
+        Kind(one.kind): one.text
+        for one in responses.of_application(tx, application.id)
+        if one.list is None or one.list == name
+    }
+    if response is not None:
+        set_[Kind.LIST] = response
+        check_text(tx, application.id, response)
+    return tuple(_first(meaning, kinds, set_) for meaning, kinds in _ANSWERED_WITH.items())
+
+
+def notices(answers: Sequence[InForce]) -> list[str]:
+    """What a person is told before a campaign is saved, a line each (R-3.1)."""
+    lines = []
+    for one in answers:
+        if one.text is not None:
+            cost = f", {one.segments} segments" if one.segments > 1 else ""
+            lines.append(f'{_WHO[one.meaning]} gets the {one.kind} response{cost}: "{one.text}"')
+    if not lines:
+        return ["no response is set: nothing that subscribers write is answered"]
+    silent = [_WHO[one.meaning] for one in answers if one.text is None]
+    if silent:
+        lines.append(f"no response is set for {', '.join(silent)}")
+    return lines
+
+
+def _first(meaning: Meaning, kinds: Sequence[Kind], set_: Mapping[Kind, str]) -> InForce:
+    kind = next((one for one in kinds if one in set_), None)
+    if kind is None:
+        return InForce(meaning=meaning, kind=None, text=None, segments=0)
+    text = set_[kind]  # checked when it was set: a limit that is lower now is no reason to refuse
+    count = rules.measure(text, sys.maxsize)
+    return InForce(meaning=meaning, kind=kind, text=text, segments=count.segments)
 
 
 def check_text(tx: Tx, application_id: int, text: str) -> tuple[int, str | None]:

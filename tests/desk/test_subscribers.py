@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +165,52 @@ def test_keywords_need_a_number_of_ones_own(siaran: Siaran) -> None:
     """R-6.6: dedicated numbers only."""
     siaran("list", "create", "club")
     assert "sender add" in siaran("keyword", "add", "pizza", "--list", "club").err
+
+
+@pytest.fixture
+def people(siaran: Siaran, tmp_path: Path) -> Path:
+    """A file of two, and who a campaign to them comes from."""
+    assert siaran("sender", "add", "4455").code == 0
+    file = tmp_path / "people.csv"
+    file.write_text("+64211234501\n+64211234502\n", encoding="utf-8")
+    return file
+
+
+def test_the_responses_in_force_are_shown_before_a_campaign_is_saved(
+    siaran: Siaran, people: Path
+) -> None:
+    """R-3.1: the most specific that is set, for each thing that one may write; the list's with it."""
+    siaran("response", "set", "general", "Thanks.")
+    siaran("response", "set", "optout", "Gone.")
+    quick = ("campaign", "quick", people, "--list", "march", "--now", "--message")
+    general = siaran(*quick, "x" * 161)
+    assert general.code == 1, "it wants to be confirmed"
+    assert 'a reply gets the general response: "Thanks."' in general.err
+    assert 'an opt-out gets the optout response: "Gone."' in general.err
+    assert "no response is set for a resume word, HELP or INFO" in general.err
+    long = "y" * 161
+    own = siaran(*quick, "x" * 161, "--response", long, "--yes", "--json")
+    assert own.err.count(f'a reply gets the list response, 2 segments: "{long}"') == 1
+    assert [(one["meaning"], one["kind"], one["segments"]) for one in own.json["responses"]] == [
+        ("reply", "list", 2),
+        ("opt-out", "optout", 1),
+        ("resume", None, 0),
+        ("help", None, 0),
+    ]
+    shown = siaran("response", "show", "--json").json
+    assert [one["text"] for one in shown if one["list"] == "march"] == [long]
+    again = siaran("campaign", "new", "--list", "march", "--message", "Hi", "--now")
+    assert "the list response" in again.err
+
+
+def test_a_campaigns_response_is_set_with_it_or_not_at_all(siaran: Siaran, people: Path) -> None:
+    """R-3.1: one transaction; one line says what is wrong with it."""
+    quick = ("campaign", "quick", people, "--list", "march", "--now", "--message", "Hi")
+    for text, why in (("Dear %%1%%", "no params"), (" ", "empty"), ("x" * 5000, "segments")):
+        refused = siaran(*quick, "--response", text)
+        assert (refused.code, len(refused.err.splitlines())) == (1, 1)
+        assert "as a response" in refused.err
+        assert why in refused.err
+    assert siaran(*quick[:-2], "--message", "x" * 161, "--response", "Thanks.").code == 1
+    assert siaran("list", "ls", "--json").json == siaran("response", "show", "--json").json == []
+    assert "no response is set: nothing" in siaran(*quick).err
