@@ -61,7 +61,9 @@ _S = CampaignState
 LEGAL: Final[Mapping[CampaignState, frozenset[CampaignState]]] = MappingProxyType(
     {
         _S.SCHEDULED: frozenset({_S.WAITING, _S.RUNNING, _S.CANCELLED, _S.EXPIRED}),
-        _S.WAITING: frozenset({_S.RUNNING, _S.PAUSED, _S.STOPPED, _S.CANCELLED, _S.EXPIRED}),
+        _S.WAITING: frozenset(
+            {_S.SCHEDULED, _S.RUNNING, _S.PAUSED, _S.STOPPED, _S.CANCELLED, _S.EXPIRED}
+        ),
         _S.RUNNING: frozenset(
             {_S.WAITING, _S.PAUSED, _S.FINISHING, _S.COMPLETED, _S.STOPPED, _S.EXPIRED}
         ),
@@ -73,7 +75,8 @@ LEGAL: Final[Mapping[CampaignState, frozenset[CampaignState]]] = MappingProxyTyp
         _S.EXPIRED: frozenset(),
     }
 )
-"""What may follow a state. `waiting` may be cancelled before its start, after it only stopped."""
+"""What may follow a state. Before its start a `waiting` one may be edited, which schedules it anew,
+and cancelled; after it only stopped."""
 
 ENDED: Final = frozenset(state for state, following in LEGAL.items() if not following)
 """States that nothing follows."""

@@ -37,7 +37,7 @@ _BEFORE: Final = {_S.SCHEDULED, _S.WAITING}
 
 _NOT_BEGUN: Final[Mapping[Verb, Mapping[CampaignState, CampaignState]]] = MappingProxyType(
     {
-        Verb.EDIT: {state: state for state in _BEFORE},
+        Verb.EDIT: dict.fromkeys(_BEFORE, _S.SCHEDULED),
         Verb.PAUSE: {_S.WAITING: _S.PAUSED},
         Verb.RESUME: {_S.PAUSED: _S.WAITING},
         Verb.STOP: {_S.PAUSED: _S.STOPPED},

@@ -1,4 +1,4 @@
-"""Campaigns: find one, look at it, follow it, cancel it (R-3.4, R-3.5); `drafts` makes them."""
+"""Campaigns: find one, look at it, hold it, end it (R-3.4, R-3.5); `drafts` makes and edits them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from engine.domain.campaign import ENDED as ENDED
 from engine.domain.campaign import CampaignFacts, CampaignState
 from engine.domain.errors import Refused
 from engine.domain.message import MessageState as MessageState
+from engine.domain.verbs import Verb, after
 from engine.operations import Actor, application_of, lists
+from engine.operations.members import check_reason
 from engine.store import audit, nodes
+from engine.store import campaign_changes as changes
 from engine.store import campaigns as stored
 from engine.store.campaigns import Campaign, Filter
 from engine.store.campaigns import Progress as Progress
 from engine.store.db import Tx
+from engine.store.listening import wake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,28 +96,82 @@ def progress(tx: Tx, actor: Actor, campaign_id: int) -> Progress:
 
 def cancel(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Campaign:
     """End a campaign before it starts. Raises Refused once it has started, or ended."""
-    application = application_of(tx, actor, "campaign.cancel")
-    before = stored.lock(tx, application.id, campaign_id)
-    if before is None:
-        raise _unknown(actor, campaign_id)
-    if before.state in ENDED:
-        raise Refused(f"campaign {campaign_id} is {before.state} already; nothing was changed")
-    if before.started_at is not None:
-        raise Refused(
-            f"campaign {campaign_id} has started ({before.state}): only one that has not can be "
-            "cancelled; what is left of it goes out"
-        )
-    stored.cancel(tx, campaign_id, now)
+    return _move(tx, actor, Verb.CANCEL, campaign_id, now)
+
+
+def pause(
+    tx: Tx, actor: Actor, campaign_id: int, *, reason: str | None = None, now: datetime
+) -> Campaign:
+    """Launch nothing more of a campaign until `resume`; what is on the wire goes on.
+
+    Raises Refused for one that has not started, is finishing, or has ended.
+    """
+    return _move(tx, actor, Verb.PAUSE, campaign_id, now, reason=check_reason(reason))
+
+
+def resume(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Campaign:
+    """Put a paused campaign back into the queue, in its old place. Raises Refused for another."""
+    return _move(tx, actor, Verb.RESUME, campaign_id, now)
+
+
+def stop(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Campaign:
+    """End a campaign that has started, for ever: what was not sent of it is cancelled.
+
+    Raises Refused for one that has not started, or has ended.
+    """
+    return _move(tx, actor, Verb.STOP, campaign_id, now)
+
+
+def delete(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Campaign:
+    """Take a campaign that has not started, or has ended, out of sight; what it was.
+
+    One that has not started is cancelled. Messages, counts and the log stay. Raises Refused for
+    one that is under way.
+    """
+    before = get(tx, actor, campaign_id)
+    _move(tx, actor, Verb.DELETE, campaign_id, now)
+    changes.delete(tx, campaign_id, now)
+    return before
+
+
+def _move(
+    tx: Tx,
+    actor: Actor,
+    verb: Verb,
+    campaign_id: int,
+    now: datetime,
+    *,
+    reason: str | None = None,
+) -> Campaign:
+    """Bring a campaign where a verb brings it, with its line in the log."""
+    application = application_of(tx, actor, f"campaign.{verb}")
+    before = locked(tx, actor, application.id, campaign_id)
+    state = after(verb, campaign_id, before.state, begun=before.started_at is not None)
+    if state is not before.state:
+        changes.move(tx, campaign_id, state, now, reason=reason)
     audit.record(
         tx,
         application_id=application.id,
         by=actor.by,
-        action="campaign.cancel",
+        action=f"campaign.{verb}",
         object=str(campaign_id),
-        before={"state": before.state},
-        after={"state": CampaignState.CANCELLED},
+        before={"state": before.state, **_told(before.pause_reason)},
+        after={"state": state, **_told(reason)},
     )
+    wake(tx)
     return get(tx, actor, campaign_id)
+
+
+def _told(reason: str | None) -> dict[str, str]:
+    return {} if reason is None else {"reason": reason}
+
+
+def locked(tx: Tx, actor: Actor, application_id: int, campaign_id: int) -> Campaign:
+    """The campaign, that nobody else changes until the end. Raises Refused for an unknown one."""
+    campaign = stored.lock(tx, application_id, campaign_id)
+    if campaign is None:
+        raise _unknown(actor, campaign_id)
+    return campaign
 
 
 def get(tx: Tx, actor: Actor, campaign_id: int) -> Campaign:
@@ -126,7 +184,11 @@ def get(tx: Tx, actor: Actor, campaign_id: int) -> Campaign:
 
 def planned(tx: Tx, campaign: Campaign) -> int | None:
     """How many it would start with now; None once it has started or will never."""
-    if campaign.recipients is not None or campaign.list_id is None or campaign.state in ENDED:
+    if campaign.recipients is not None or campaign.state in ENDED:
+        return None
+    if campaign.from_campaign_id is not None:
+        return changes.count_recipients(tx, campaign.id)
+    if campaign.list_id is None:
         return None
     return stored.planned(tx, campaign.list_id)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
@@ -18,10 +18,14 @@ from engine.store.db import Tx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCampaign:
-    """What is decided about a campaign before it has an id."""
+    """What is decided about a campaign before it has an id; what an edit may change of it.
+
+    `rate` is in messages a second. `opted_out_reason`: why it goes to who has opted out, too. With
+    `from_campaign_id` its recipients are those of that campaign that were in `from_state`.
+    """
 
     application_id: int
-    list_id: int
+    list_id: int | None
     quick: bool
     batch: str | None
     text: str
@@ -32,6 +36,14 @@ class NewCampaign:
     created_by: str
     flash: bool = False
     transliterate: bool = False
+    template: str | None = None
+    rate: float | None = None
+    not_after: datetime | None = None
+    respect_hours: bool = False
+    recipient_time: bool = False
+    opted_out_reason: str | None = None
+    from_campaign_id: int | None = None
+    from_state: MessageState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +69,21 @@ class Campaign:
     flash: bool
     transliterate: bool
     pause_reason: str | None  # when it is paused, and not just because somebody wanted it
+    template: str | None  # the one that it began with
+    rate: float | None  # messages a second
+    not_after: datetime | None
+    respect_hours: bool  # quick ones always do
+    recipient_time: bool
+    opted_out_reason: str | None  # why it goes to who has opted out, too
+    from_campaign_id: int | None  # its recipients are of that one, those in `from_state`
+    from_state: MessageState | None
+    version: int  # grows with each edit
 
     def __post_init__(self) -> None:
-        # psycopg gives the enum's word; everything above speaks of states.
+        # psycopg gives the enums' words; everything above speaks of states.
         object.__setattr__(self, "state", CampaignState(self.state))
+        if self.from_state is not None:
+            object.__setattr__(self, "from_state", MessageState(self.from_state))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +118,9 @@ _COLUMNS: Final = """
     c.id, c.list_id, l.name AS list, c.state, c.quick, c.batch, c.text, c.encoding, c.sender,
     c.scheduled_at, c.timezone, c.created_at, c.created_by, c.started_at, c.ended_at, c.recipients,
     c.flash, c.transliterate,
-    CASE WHEN c.state = 'paused' THEN c.pause_reason END AS pause_reason
+    CASE WHEN c.state = 'paused' THEN c.pause_reason END AS pause_reason,
+    c.template, c.rate, c.not_after, c.respect_hours, c.recipient_time, c.opted_out_reason,
+    c.from_campaign_id, c.from_state, c.version
 """
 
 
@@ -104,24 +129,16 @@ def create(tx: Tx, new: NewCampaign) -> Campaign:
     row = tx.execute(
         """
         INSERT INTO campaign (application_id, list_id, quick, batch, text, encoding, sender,
-                              scheduled_at, timezone, created_by, flash, transliterate)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                              scheduled_at, timezone, created_by, flash, transliterate, template,
+                              rate, not_after, respect_hours, recipient_time, opted_out_reason,
+                              from_campaign_id, from_state)
+        VALUES (%(application_id)s, %(list_id)s, %(quick)s, %(batch)s, %(text)s, %(encoding)s,
+                %(sender)s, %(scheduled_at)s, %(timezone)s, %(created_by)s, %(flash)s,
+                %(transliterate)s, %(template)s, %(rate)s, %(not_after)s, %(respect_hours)s,
+                %(recipient_time)s, %(opted_out_reason)s, %(from_campaign_id)s, %(from_state)s)
         RETURNING id
         """,
-        (
-            new.application_id,
-            new.list_id,
-            new.quick,
-            new.batch,
-            new.text,
-            new.encoding,
-            new.sender,
-            new.scheduled_at,
-            new.timezone,
-            new.created_by,
-            new.flash,
-            new.transliterate,
-        ),
+        asdict(new),
     ).fetchone()
     assert row is not None
     campaign = get(tx, new.application_id, row[0])
@@ -137,7 +154,7 @@ def get(tx: Tx, application_id: int, campaign_id: int) -> Campaign | None:
             f"""
             SELECT {_COLUMNS}
             FROM campaign c LEFT JOIN list l ON l.id = c.list_id
-            WHERE c.id = %s AND c.application_id = %s
+            WHERE c.id = %s AND c.application_id = %s AND c.deleted_at IS NULL
             """,
             (campaign_id, application_id),
         ).fetchone()
@@ -169,7 +186,7 @@ def find(tx: Tx, application_id: int, asked: Filter, *, limit: int | None) -> li
             f"""
             SELECT {_COLUMNS}
             FROM campaign c LEFT JOIN list l ON l.id = c.list_id
-            WHERE c.application_id = %(application_id)s
+            WHERE c.application_id = %(application_id)s AND c.deleted_at IS NULL
               AND (%(state)s::campaign_state IS NULL OR c.state = %(state)s)
               AND (%(list)s::text IS NULL OR l.name = %(list)s)
               AND (%(content)s::text IS NULL OR strpos(lower(c.text), lower(%(content)s)) > 0)
