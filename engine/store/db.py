@@ -37,7 +37,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from engine.domain.errors import Refused, Unreachable
-from engine.store import embedded
+from engine.store import embedded, hot
 
 if TYPE_CHECKING:
     import trio
@@ -164,6 +164,7 @@ class Database:
                 except (
                     psycopg.errors.SerializationFailure,
                     psycopg.errors.DeadlockDetected,
+                    psycopg.errors.InvalidSqlStatementName,  # see `hot`
                 ) as error:
                     conflict = error
         raise Unreachable(
@@ -288,6 +289,7 @@ class Database:
 
     def _roll_back(self, tx: Tx) -> bool:
         """Whether the connection lived on."""
+        hot.forget(tx)
         try:
             tx.rollback()
         except psycopg.Error:

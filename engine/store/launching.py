@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from engine.store import held
+from engine.store import held, hot
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 
@@ -56,7 +56,8 @@ def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
 
     A turn on another connection holds another feed, never waits for ours: SKIP LOCKED.
     """
-    row = tx.execute(
+    rows = hot.ask(
+        tx,
         # feed has some ten rows per running campaign; campaign and sender by their primary and
         # unique keys
         """
@@ -73,15 +74,14 @@ def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
            FOR UPDATE OF f SKIP LOCKED
         """,
         (ints(passed),),
-    ).fetchone()
-    if row is None:
-        return None
-    return Feed(row[0], row[1], row[2], Origin(*row[3:]))
+    )
+    return Feed._make((*rows[0][:3], Origin._make(rows[0][3:]))) if rows else None
 
 
 def feed_candidates(tx: Tx, feed: Feed, limit: int) -> list[Candidate]:
     """The next queued messages of a feed, in the order of their ids."""
-    rows = tx.execute(
+    rows = hot.ask(
+        tx,
         # message_YYYYMMDD_pkey, one partition by the range
         """
         SELECT id, mobile, params, NULL, attempt, accepted, failed, refused
@@ -102,7 +102,8 @@ def due_now(tx: Tx, now: datetime, limit: int, routes: Sequence[int]) -> dict[in
     always there is nothing; a route without room is not looked at, whatever waits on it.
     """
     found: dict[int, list[int]] = {}
-    rows = tx.execute(
+    rows = hot.ask(
+        tx,
         # due_next: a probe for each class and route
         """
         SELECT c, d.message_id
@@ -264,7 +265,8 @@ def unwanted(
 
     Opted out is whose newest event for the list or for all is an *out*.
     """
-    rows = tx.execute(
+    rows = hot.ask(
+        tx,
         # consent_mobile; blacklist_mobile
         """
         SELECT mobile, event = 'out', id FROM consent
@@ -318,7 +320,8 @@ def mark_launched(
 
     What is missing from the answer was cancelled or skipped in this very moment: it must not leave.
     """
-    rows = tx.execute(
+    rows = hot.ask(
+        tx,
         # message_YYYYMMDD_pkey; a HOT update
         """
         UPDATE message
@@ -328,7 +331,7 @@ def mark_launched(
         """,
         (now, total, launched, ints(ids)),
     )
-    return dict(rows.fetchall())
+    return dict(rows)
 
 
 def mark_continued(tx: Tx, message_id: int, attempt: int, launched: int) -> bool:
@@ -403,7 +406,8 @@ def close_turn(
     its end: it goes away), `tally` the differences to the counts of campaigns by state.
     """
     rows = _differences(tally)
-    tx.execute(
+    hot.ask(
+        tx,
         # flight_pkey, feed_pkey
         """
         WITH proof AS (

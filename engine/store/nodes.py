@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from engine.domain.errors import Refused
 from engine.domain.way_out import WayOut
-from engine.store import held, launching
+from engine.store import held, hot, launching
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -122,7 +122,8 @@ def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
     Answers what a turn begins with: the database's time, and whether any receipt waits for its
     submission.
     """
-    row = tx.execute(
+    rows = hot.ask(
+        tx,
         # node_pkey. KEY SHARE is the weakest lock that a take-over's FOR UPDATE waits for; the
         # lease, which is no key, can be renewed meanwhile.
         """
@@ -130,13 +131,14 @@ def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
           FROM node WHERE id = %s AND epoch = %s FOR KEY SHARE
         """,
         (node_id, epoch),
-    ).fetchone()
-    if row is None:
+    )
+    if not rows:
         raise Fenced(
             f"another engine has started under this node's name (epoch {epoch} is over), so this one"
             " has stopped; give each engine a name of its own (node.name)"
         )
-    return row[0], row[1]
+    now, parked = rows[0]
+    return now, parked
 
 
 def renew(tx: Tx, node_id: int, epoch: int) -> datetime:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from engine.domain.receipts import MARK_SILENCE, MARK_WHOLE, NO_RECEIPT_S, SILENCE_S, SOFT
+from engine.store import hot
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 
@@ -41,7 +42,8 @@ def settle_accepted(
     What the SMSC calls each is noted in the same statement. Repeatable.
     """
     bit = 1 << (segment - 1)
-    return tx.execute(
+    return hot.ask(
+        tx,
         # message_YYYYMMDD_pkey, a HOT update; submission_YYYYMMDD_pkey for the conflict
         f"""
         WITH noted AS (
@@ -73,7 +75,7 @@ def settle_accepted(
             "ids": ints(one[0] for one in accepted),
             "smsc_ids": texts(one[1] or "" for one in accepted),
         },
-    ).fetchall()
+    )
 
 
 def settle_otherwise(
@@ -151,7 +153,8 @@ def find_submissions(
     tx: Tx, carrier_id: int, smsc_ids: Iterable[str], since_id: int
 ) -> list[Submission]:
     """All that a carrier knows under these ids, newest first; messages older than since_id aside."""
-    rows = tx.execute(
+    rows = hot.ask(
+        tx,
         # submission_YYYYMMDD_carrier_id_smsc_id_idx
         """
         SELECT smsc_id, message_id, segment, attempt FROM submission
@@ -193,7 +196,8 @@ def receive_good(
     bit = 1 << (segment - 1)
     got = f"""(CASE WHEN %(whole)s AND accepted | delivered | {bit} = (1 << total) - 1
                     THEN (1 << total) - 1 ELSE {bit} END)"""
-    return tx.execute(
+    return hot.ask(
+        tx,
         # message_YYYYMMDD_pkey; a HOT update; receipt_watch_pkey for those that wait for others
         f"""
         WITH moved AS (
@@ -231,7 +235,7 @@ def receive_good(
             "now": now,
             "ids": ints(ids),
         },
-    ).fetchall()
+    )
 
 
 def receive_bad(
@@ -522,6 +526,5 @@ def end_silence(tx: Tx, ids: Sequence[int], now: datetime) -> Moves:
 
 def oldest_id(tx: Tx, now: datetime) -> int:
     """The first id of the days in which a receipt's message may lie."""
-    row = tx.execute("SELECT first_id(day_of(%s) - %s)", (now, SUBMISSION_DAYS)).fetchone()
-    assert row is not None
-    return int(row[0])
+    rows = hot.ask(tx, "SELECT first_id(day_of(%s) - %s)", (now, SUBMISSION_DAYS))
+    return int(rows[0][0])

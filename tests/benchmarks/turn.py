@@ -51,6 +51,8 @@ class Run(NamedTuple):
     postgres_us: float
     smsc_us: float
     rss: int
+    a_turn: float
+    turn_ms: float
 
 
 def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
@@ -94,6 +96,8 @@ def measure(rig: Rig, list_name: str, messages: int) -> Run:
     rig.wait(lambda: rig.delivered() == messages, "the last receipt")
     took_s = time.monotonic() - began
     us = 1e6 / messages
+    seen = rig.metrics()
+    turns = seen["siaran_turn_seconds_count"]
     counters = rig.counters()
     assert counters["accepted"] == counters["unique_destinations"] == messages, counters
     return Run(
@@ -102,6 +106,8 @@ def measure(rig: Rig, list_name: str, messages: int) -> Run:
         postgres_us=(rig.postgres_use().cpu_s - postgres.cpu_s) * us,
         smsc_us=(rig.smsc_use().cpu_s - smsc.cpu_s) * us,
         rss=rig.engine_use().rss,
+        a_turn=messages / turns,
+        turn_ms=seen["siaran_turn_seconds_sum"] / turns * 1e3,
     )
 
 
@@ -131,6 +137,8 @@ def _figures(window: int, runs: list[Run], floors: list[floor.Floor]) -> list[Fi
             values=[run.smsc_us for run in runs],
         ),
         Figure(name=f"{name}: engine RSS", unit="MiB", values=[run.rss / 2**20 for run in runs]),
+        Figure(name=f"{name}: messages a turn", unit="", values=[run.a_turn for run in runs]),
+        Figure(name=f"{name}: a turn", unit="ms", values=[run.turn_ms for run in runs]),
     ]
     if not floors:
         return figures

@@ -6,13 +6,13 @@ Each turn ends with the road's check: a campaign's counts are those of its messa
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
 from engine.gateway import turn
-from engine.store import nodes
+from engine.store import hot, nodes
 from engine.store.db import Tx
 from smpp import status
 from tests.road import Road, all_ok, ok, receipt_of, refused, silence, text_of
@@ -150,24 +150,9 @@ def test_a_text_that_can_not_be_sent_fails_and_takes_nothing_along(road: Road) -
     assert [token.message_id for token in line.tokens] == [one.id for one in others]
 
 
-class _Interrupting:
-    """A transaction in whose first UPDATE of messages somebody else gets in before us."""
-
-    def __init__(self, tx: Tx, before: Any) -> None:
-        self._tx = tx
-        self._before = before
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tx, name)
-
-    def execute(self, query: Any, *args: Any, **more: Any) -> Any:
-        if self._before is not None and "UPDATE message" in str(query):
-            before, self._before = self._before, None
-            before()
-        return self._tx.execute(query, *args, **more)
-
-
-def test_what_is_cancelled_in_the_very_moment_does_not_leave(road: Road) -> None:
+def test_what_is_cancelled_in_the_very_moment_does_not_leave(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R-3.7: between choosing and marking; its slot is free for another."""
     campaign = road.campaign(3)
     line = road.line(window=2)
@@ -181,8 +166,17 @@ def test_what_is_cancelled_in_the_very_moment_does_not_leave(road: Road) -> None
             unlucky.id,
         )
 
+    real = hot.ask
+
+    def ask(tx: Tx, sql: LiteralString, params: Any) -> list[tuple[Any, ...]]:
+        if "UPDATE message" in sql:
+            monkeypatch.undo()
+            cancel()
+        return real(tx, sql, params)
+
     work = road.work()
-    done = road.database.run(lambda tx: turn.run(cast(Tx, _Interrupting(tx, cancel)), work))
+    monkeypatch.setattr(hot, "ask", ask)
+    done = road.database.run(turn.run, work)
     road.book(work, done)
     road.check()
     assert unlucky.id not in {token.message_id for token in line.tokens}
