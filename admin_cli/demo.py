@@ -305,7 +305,7 @@ def _await_replies(db: Database, actor: Actor, children: Children) -> list[tuple
     until = time.monotonic() + REPLIES_S
     while True:
         children.check()
-        found = db.run(inbox.ls, actor, limit=REPLIES + 1)
+        found = db.run(inbox.ls, actor, inbox.Filter(), limit=REPLIES + 1)
         if len(found) >= REPLIES or time.monotonic() > until:
             return [(mo.mobile, mo.content) for mo in reversed(found)]
         time.sleep(LOOK_S)

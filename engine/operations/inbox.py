@@ -10,12 +10,14 @@ from engine.domain.inbound import Meaning
 from engine.operations import Actor, application_of, lists
 from engine.operations.members import check_reason
 from engine.store import audit, consent, inbox_queries
+from engine.store.applications import Application
 from engine.store.consent import Event
 from engine.store.db import Database, Tx
-from engine.store.inbox_queries import Filter, Mo
+from engine.store.inbox_queries import Filter as Filter
+from engine.store.inbox_queries import Mo as Mo
 
 _PAGE = 2_000
-"""MO read in one transaction of a download."""
+"""MO read in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,62 +29,23 @@ class OptedOut:
 
 
 def ls(
-    tx: Tx,
-    actor: Actor,
-    *,
-    mobile: str | None = None,
-    content: str | None = None,
-    list_name: str | None = None,
-    batch: str | None = None,
-    opted_out: bool | None = None,
-    meaning: str | None = None,
-    unowned: bool = False,
-    limit: int | None,
-    before_id: int | None = None,
+    tx: Tx, actor: Actor, asked: Filter, *, limit: int | None, before_id: int | None = None
 ) -> list[Mo]:
-    """The newest `limit` MO that match, the newest first.
+    """The newest `limit` MO that match, the newest first; `before_id` for the next page.
 
-    `unowned` asks for those to numbers that no application owns. Raises Refused for an unknown
-    list or meaning.
+    Raises Refused for an unknown list or meaning, and for what can't be asked of MO to numbers that
+    no application owns.
     """
-    application = application_of(tx, actor)
-    if list_name is not None:
-        list_name = lists.get(tx, application.id, list_name).name
-    if meaning is not None and meaning not in set(Meaning):
-        raise Refused(f"meaning {meaning[:40]!a}: write one of {', '.join(Meaning)}")
-    asked = Filter(
-        mobile=mobile,
-        content=content,
-        list=list_name,
-        batch=batch,
-        opted_out=opted_out,
-        meaning=meaning,
-    )
-    owner = None if unowned else application.id
-    return inbox_queries.find(tx, owner, asked, limit=limit, before_id=before_id)
+    application = _application(tx, actor, asked)
+    return inbox_queries.find(tx, application.id, asked, limit=limit, before_id=before_id)
 
 
-def download(
-    database: Database,
-    actor: Actor,
-    *,
-    list_name: str | None = None,
-    batch: str | None = None,
-    unowned: bool = False,
-) -> Iterator[Mo]:
+def download(database: Database, actor: Actor, asked: Filter) -> Iterator[Mo]:
     """All MO that match, the newest first, read in pages. Raises Refused at once."""
     before: int | None = None
 
     def page(tx: Tx) -> list[Mo]:
-        return ls(
-            tx,
-            actor,
-            list_name=list_name,
-            batch=batch,
-            unowned=unowned,
-            limit=_PAGE,
-            before_id=before,
-        )
+        return ls(tx, actor, asked, limit=_PAGE, before_id=before)
 
     first = database.run(page)
 
@@ -95,6 +58,39 @@ def download(
             found = database.run(page)
 
     return pages()
+
+
+def newest_id(tx: Tx, actor: Actor, asked: Filter) -> int:
+    """The number of what came last, 0 in an empty inbox: where watching begins."""
+    newest = ls(tx, actor, Filter(unowned=asked.unowned), limit=1)
+    return newest[0].id if newest else 0
+
+
+def since(database: Database, actor: Actor, asked: Filter, after_id: int) -> Iterator[Mo]:
+    """The MO with higher numbers that match, the oldest first. Raises Refused as `ls` does."""
+
+    def page(tx: Tx) -> list[Mo]:
+        application = _application(tx, actor, asked)
+        return inbox_queries.after(tx, application.id, asked, after_id=after_id, limit=_PAGE)
+
+    while found := database.run(page):
+        yield from found
+        after_id = found[-1].id
+
+
+def _application(tx: Tx, actor: Actor, asked: Filter) -> Application:
+    """Whose inbox is asked. Raises Refused for what can't be asked of it."""
+    application = application_of(tx, actor)
+    if asked.list is not None:
+        lists.get(tx, application.id, asked.list)
+    if asked.meaning is not None and asked.meaning not in set(Meaning):
+        raise Refused(f"meaning {asked.meaning[:40]!a}: write one of {', '.join(Meaning)}")
+    if asked.unowned and (asked.list or asked.batch or asked.opted_out):
+        raise Refused(
+            "what came to a number that nobody owns answers no list, and opts out of nothing; leave "
+            "--list, --batch and --opted-out away"
+        )
+    return application
 
 
 def optout(tx: Tx, actor: Actor, inbox_id: int, *, reason: str | None = None) -> OptedOut:

@@ -32,12 +32,19 @@ class Mo:
     meaning: str | None
     """What it was taken for (`domain.inbound.Meaning`)."""
     response_id: int | None
-    """The message that answered it."""
+    response: str | None
+    """The message that answers it, and its text until that is scrubbed."""
+    parts: int
+    parts_of: int
+    """How many parts of it came; fewer than there should be when some never did (R-5.9)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which MO are looked for; None asks nothing. `mobile` and `content` match in part."""
+    """Which MO are looked for; None asks nothing. `mobile` and `content` match in part.
+
+    `unowned` asks for those to numbers that no application owns, instead of the application's.
+    """
 
     mobile: str | None = None
     content: str | None = None
@@ -45,6 +52,7 @@ class Filter:
     batch: str | None = None
     opted_out: bool | None = None
     meaning: str | None = None
+    unowned: bool = False
 
 
 _OPTED_OUT = """
@@ -56,27 +64,41 @@ _OPTED_OUT = """
 
 
 def find(
-    tx: Tx,
-    application_id: int | None,
-    asked: Filter,
-    *,
-    limit: int | None,
-    before_id: int | None = None,
+    tx: Tx, application_id: int, asked: Filter, *, limit: int | None, before_id: int | None = None
 ) -> list[Mo]:
     """Give the newest `limit` MO that match, the newest first; None gives all.
 
-    `application_id` None asks for those to numbers that no application owns; `before_id` for the
-    next page.
+    `before_id` is for the next page.
     """
-    owner = "i.application_id IS NULL" if application_id is None else "i.application_id = %(app)s"
+    # inbox_application, backwards from the newest day's partition until there are enough
+    return _select(tx, application_id, asked, "i.id < %(edge)s", "DESC", before_id, limit)
+
+
+def after(tx: Tx, application_id: int, asked: Filter, *, after_id: int, limit: int) -> list[Mo]:
+    """Give the first `limit` MO that match and have higher numbers, the oldest first."""
+    # inbox_application from there on, the days before pruned
+    return _select(tx, application_id, asked, "i.id > %(edge)s", "ASC", after_id, limit)
+
+
+def _select(
+    tx: Tx,
+    application_id: int,
+    asked: Filter,
+    beyond: str,
+    order: str,
+    edge: int | None,
+    limit: int | None,
+) -> list[Mo]:
+    owner = "i.application_id IS NULL" if asked.unowned else "i.application_id = %(app)s"
     with tx.cursor(row_factory=class_row(Mo)) as cursor:
-        # inbox_application, backwards from the newest day's partition until there are enough;
-        # consent_mobile for each row that is shown.
+        # consent_mobile and message_YYYYMMDD_pkey for each row that is given
         return cursor.execute(
             f"""
             SELECT i.id, a.name AS application, i.received_at, i.mobile, i.destination, i.content,
                    i.campaign_id, i.message_id, l.name AS list, c.batch, i.params,
-                   {_OPTED_OUT} AS opted_out, i.meaning, i.response_id
+                   {_OPTED_OUT} AS opted_out, i.meaning, i.response_id,
+                   (SELECT m.text FROM message m WHERE m.id = i.response_id) AS response,
+                   i.parts, i.parts_of
             FROM inbox i
             LEFT JOIN application a ON a.id = i.application_id
             LEFT JOIN campaign c ON c.id = i.campaign_id
@@ -87,9 +109,9 @@ def find(
               AND (%(list)s::text IS NULL OR l.name = %(list)s)
               AND (%(batch)s::text IS NULL OR c.batch = %(batch)s)
               AND (%(meaning)s::text IS NULL OR i.meaning = %(meaning)s)
-              AND (%(before)s::bigint IS NULL OR i.id < %(before)s)
               AND (%(opted_out)s::bool IS NULL OR {_OPTED_OUT} = %(opted_out)s)
-            ORDER BY i.id DESC
+              AND {beyond if edge is not None else "true"}
+            ORDER BY i.id {order}
             LIMIT %(limit)s
             """,
             {
@@ -100,7 +122,7 @@ def find(
                 "batch": asked.batch,
                 "opted_out": asked.opted_out,
                 "meaning": asked.meaning,
-                "before": before_id,
+                "edge": edge,
                 "limit": limit,
             },
         ).fetchall()
