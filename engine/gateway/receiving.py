@@ -68,7 +68,7 @@ Tiers = list[tuple[str, ...]]
 
 def receive(tx: Tx, received: Sequence[Received], books: Books) -> None:
     """Matches receipts with submissions, parks those without one, carries out the rest."""
-    since = settling.oldest_id(tx, books.now)
+    since = settling.oldest_id(books.now)
     by_carrier: defaultdict[int, list[Received]] = defaultdict(list)
     for one in received:
         by_carrier[one.carrier_id].append(one)
@@ -179,7 +179,7 @@ def _join(
     tx: Tx, parked: Sequence[Parked], books: Books, rest: Callable[[Tx, list[Parked]], None]
 ) -> None:
     """Matches what was parked. `rest` gets those that still can't be, and those that are unclear."""
-    since = settling.oldest_id(tx, books.now)
+    since = settling.oldest_id(books.now)
     by_carrier: defaultdict[int, list[Parked]] = defaultdict(list)
     for one in parked:
         by_carrier[one.carrier_id].append(one)
@@ -236,7 +236,7 @@ def sweep(tx: Tx, books: Books, oldest: timedelta, forget: timedelta) -> None:
 
 def _known(tx: Tx, parked: Sequence[Parked], now: datetime) -> set[int]:
     """Which of them have a submission by now."""
-    since = settling.oldest_id(tx, now)
+    since = settling.oldest_id(now)
     by_carrier: defaultdict[int, list[Parked]] = defaultdict(list)
     for one in parked:
         by_carrier[one.carrier_id].append(one)

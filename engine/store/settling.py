@@ -13,6 +13,7 @@ from engine.domain.receipts import MARK_SILENCE, MARK_WHOLE, NO_RECEIPT_S, SILEN
 from engine.store import hot
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
+from engine.store.ids import A_DAY, first_of_day
 
 # A response or receipt is looked up among the messages of this long before it (wire.md: 72 h, and a
 # day for messages that waited).
@@ -38,6 +39,8 @@ def settle_accepted(
 ) -> Moves:
     """The SMSC took `segment` of these (message, SMSC's id); with the last one a message is sent.
 
+    They are in the order of their ids: a range of these spares a look into each partition.
+
     A late answer to an earlier attempt counts as well, but leaves the newer attempt on the wire.
     What the SMSC calls each is noted in the same statement. Repeatable.
     """
@@ -62,7 +65,7 @@ def settle_accepted(
                    state = CASE WHEN state IN ('launched', 'queued', 'uncertain')
                                  AND accepted | delivered | %(bit)s = (1 << total) - 1
                                 THEN 'sent' ELSE state END
-             WHERE id = ANY (%(ids)s::bigint[])
+             WHERE id = ANY (%(ids)s::bigint[]) AND id BETWEEN %(low)s AND %(high)s
             RETURNING campaign_id, old.state AS was, new.state AS became)
         {_COUNTED}
         """,
@@ -73,6 +76,8 @@ def settle_accepted(
             "carrier": carrier_id,
             "now": now,
             "ids": ints(one[0] for one in accepted),
+            "low": accepted[0][0],
+            "high": accepted[-1][0],
             "smsc_ids": texts(one[1] or "" for one in accepted),
         },
     )
@@ -213,7 +218,8 @@ def receive_good(
                                 WHEN failed & ~ {got} = 0
                                  AND accepted | delivered | {bit} = (1 << total) - 1
                                 THEN 'sent' ELSE state END
-             WHERE id = ANY (%(ids)s::bigint[]) AND delivered & {bit} = 0
+             WHERE id = ANY (%(ids)s::bigint[]) AND id BETWEEN %(low)s AND %(high)s
+               AND delivered & {bit} = 0
                AND (state IN ('launched', 'queued', 'uncertain', 'sent')
                     OR state = 'failed' AND reason = %(soft)s
                     OR state IN ('failed', 'rejected', 'expired') AND attempt > %(attempt)s)
@@ -234,6 +240,8 @@ def receive_good(
             "attempt": attempt,
             "now": now,
             "ids": ints(ids),
+            "low": ids[0],
+            "high": ids[-1],
         },
     )
 
@@ -524,7 +532,6 @@ def end_silence(tx: Tx, ids: Sequence[int], now: datetime) -> Moves:
     return moves
 
 
-def oldest_id(tx: Tx, now: datetime) -> int:
+def oldest_id(now: datetime) -> int:
     """The first id of the days in which a receipt's message may lie."""
-    rows = hot.ask(tx, "SELECT first_id(day_of(%s) - %s)", (now, SUBMISSION_DAYS))
-    return int(rows[0][0])
+    return first_of_day(now) - SUBMISSION_DAYS * A_DAY

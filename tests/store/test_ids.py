@@ -10,6 +10,7 @@ import pytest
 
 from engine.store import nodes
 from engine.store.db import Database
+from engine.store.ids import first_of_day
 from tests.road import Road
 
 DAY = timedelta(days=1)
@@ -38,6 +39,7 @@ def test_an_id_holds_its_day_and_stays_below_2_to_the_53(road: Road) -> None:
 def test_days_are_those_of_utc(road: Road, at: str, day: int) -> None:
     """Whatever zone anybody is in: midnight is the same for all."""
     assert road.one("SELECT day_of(%s::timestamptz)", at) == day
+    assert first_of_day(datetime.fromisoformat(at)) == road.one("SELECT first_id(%s)", day)
 
 
 def test_the_last_id_of_a_day_and_the_first_of_the_next_lie_in_two_partitions(

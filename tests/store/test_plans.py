@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
@@ -230,6 +230,42 @@ def test_no_hot_statement_reads_a_grown_table_whole(
         "submission_YYYYMMDD_carrier_id_smsc_id_idx",
         "consent_mobile",
     }
+
+
+def test_a_turn_looks_into_the_partitions_of_its_messages_only(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Design 7, 14: also by a plan that is made once for all parameters, with months of days there."""
+    road.sql("SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date - 7, 3)")
+    campaign = road.campaign(4)
+    line = road.line(window=4)
+    ask = hot.ask
+    looks: dict[str, int] = {}
+
+    def looked(tx: Tx) -> dict[str, int]:
+        rows = tx.execute(
+            "SELECT relname, coalesce(idx_scan, 0) FROM pg_stat_xact_user_tables"
+            r" WHERE relname ~ '^message_\d'"
+        )
+        return dict(rows.fetchall())
+
+    def generic(tx: Tx, query: LiteralString, params: Any) -> Any:
+        tx.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        before = looked(tx)
+        rows = ask(tx, query, params)
+        for name, n in looked(tx).items():
+            looks[name] = looks.get(name, 0) + n - before.get(name, 0)
+        return rows
+
+    monkeypatch.setattr(hot, "ask", generic)
+    road.turn()
+    road.turn([ok(token, f"id{token.message_id}") for token in line.tokens])
+    road.turn(received=[receipt_of(f"id{one.id}") for one in road.messages(campaign)])
+    assert road.states(campaign) == {"delivered": 4}
+    today = f"message{_today(road.database)}"
+    assert looks.pop(today) == 4  # candidates, marks, answers, receipts
+    assert len(looks) >= 4
+    assert not any(looks.values()), looks
 
 
 def _today(database: Database) -> str:
