@@ -39,6 +39,7 @@ COMMANDS = {
     "list": ("admin_cli.lists", "Lists of recipients: create, import, show, download, delete"),
     "member": ("admin_cli.members", "Members of a list: add, edit, search, delete, opt out"),
     "prefix": ("admin_cli.prefixes", "Prefix maps: what local numbers become"),
+    "hours": ("admin_cli.hours", "Sending hours of an application"),
     "template": ("admin_cli.templates", "Templates: texts that a campaign can start from"),
     "campaign": ("admin_cli.campaigns", "Campaigns: create, schedule, watch"),
     "message": ("admin_cli.messages", "Single messages: send, show, query, cancel, resolve"),

@@ -24,6 +24,7 @@ from tests.benchmarks import (
     beside,
     codec,
     fleet,
+    hours,
     imports,
     million,
     mo,
@@ -62,6 +63,7 @@ MODULES = {
     "fleet": (fleet, False),
     "million": (million, False),
     "imports": (imports, False),
+    "hours": (hours, False),
     "promises": (promises, False),
 }
 
