@@ -2,195 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from admin_cli.desk import Desk, command, noun
-from admin_cli.files import OnError
-from admin_cli.lists import show_import
+from admin_cli.campaign_making import Id
+from admin_cli.campaign_making import app as app
+from admin_cli.desk import Desk, command
 
 if TYPE_CHECKING:
     from engine.operations.campaigns import Shown
-    from engine.operations.drafts import Cost, Created, Draft
-    from engine.operations.responses import InForce
-
-app = noun("Campaigns: one message to one list at one time.")
-
-
-class Encoding(StrEnum):
-    """How the text is carried."""
-
-    AUTO = "auto"
-    GSM = "gsm"
-    UCS2 = "ucs2"
-
-
-_Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="the campaign's number")]
-_Message = Annotated[
-    str, typer.Option("--message", metavar="TEXT", help="%%1%% … %%6%% are the member's params")
-]
-_List = Annotated[str, typer.Option("--list", metavar="NAME", help="the list it goes to")]
-_Now = Annotated[bool, typer.Option("--now", help="as soon as it is its turn")]
-_At = Annotated[
-    str | None,
-    typer.Option("--at", metavar="TIME", help='"2026-12-01 09:10", on a slot of 10 minutes'),
-]
-_Timezone = Annotated[
-    str | None,
-    typer.Option("--timezone", metavar="TZ", help="of --at (default: the application's)"),
-]
-_Batch = Annotated[
-    str | None, typer.Option("--batch", metavar="B", help="a reference of your own, searchable")
-]
-_Sender = Annotated[
-    str | None, typer.Option("--sender", metavar="S", help="who it comes from (see sender ls)")
-]
-_Transliterate = Annotated[
-    bool,
-    typer.Option("--transliterate", help="typographic characters as plain ones, to stay in GSM"),
-]
-_Flash = Annotated[
-    bool, typer.Option("--flash", help="it shows at once, and the phone doesn't keep it")
-]
-_Response = Annotated[
-    str | None,
-    typer.Option("--response", metavar="TEXT", help="what replies to the list are answered"),
-]
-_Encoding = Annotated[
-    Encoding, typer.Option("--encoding", help="auto: GSM where it carries the text, else UCS-2")
-]
-
-
-@command(
-    app,
-    "quick",
-    'siaran campaign quick customers.csv --list march --message "Hello %%1%%" --now',
-    'siaran campaign quick c.csv --list april --message "Hi" --at "2026-12-01 09:10" --yes',
-)
-def quick(
-    desk: Desk,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: mobile, then up to 6 params")],
-    list_name: _List,
-    message: _Message,
-    now: _Now = False,
-    at: _At = None,
-    timezone: _Timezone = None,
-    batch: _Batch = None,
-    email: Annotated[
-        str | None, typer.Option("--email", metavar="E", help="where replies are forwarded to")
-    ] = None,
-    sender: _Sender = None,
-    encoding: _Encoding = Encoding.AUTO,
-    transliterate: _Transliterate = False,
-    flash: _Flash = False,
-    response: _Response = None,
-    keep_opted_out: Annotated[
-        bool, typer.Option("--keep-opted-out", help="as members that nothing is sent to")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="doubtful numbers are invalid, too")
-    ] = False,
-    on_error: Annotated[
-        OnError, typer.Option("--on-error", help="an invalid row ends it all, or is left out")
-    ] = OnError.ABORT,
-    errors: Annotated[
-        Path | None, typer.Option("--errors", metavar="FILE", help="CSV of all invalid rows")
-    ] = None,
-) -> None:
-    """Import a file into a new list and send it a message: both, or nothing."""
-    from admin_cli.progress import import_progress
-    from engine.clock import utc_now
-    from engine.operations import drafts
-    from engine.operations.importing import BadRows, Upload
-
-    draft = _draft(
-        message, now, at, timezone, batch, sender, encoding, transliterate, flash, response
-    )
-    upload = Upload(
-        list=list_name,
-        file=file,
-        create=True,
-        batch=batch,
-        email=email,
-        keep_opted_out=keep_opted_out,
-        strict=strict,
-        skip_invalid=on_error is OnError.SKIP,
-        errors=errors,
-    )
-
-    tell = _teller(desk)
-
-    def attempt(confirmed: bool) -> Created:
-        with desk.database() as database, import_progress() as progress:
-            return drafts.quick(
-                database,
-                desk.actor(),
-                upload,
-                draft,
-                now=utc_now(),
-                confirmed=confirmed,
-                progress=progress,
-                tell=tell,
-            )
-
-    try:
-        created = _agreed(desk, attempt)
-    except BadRows as error:
-        show_import(desk, error.report)
-        raise
-    if created.imported is not None and not desk.json:
-        show_import(desk, created.imported)
-    _announce(desk, created)
-
-
-@command(
-    app,
-    "new",
-    'siaran campaign new --list customers --message "Hello %%1%%" --now',
-    'siaran campaign new --list customers --message "Kia ora" --at "2026-12-01 09:10" '
-    "--timezone Pacific/Auckland",
-)
-def new(
-    desk: Desk,
-    list_name: _List,
-    message: _Message,
-    now: _Now = False,
-    at: _At = None,
-    timezone: _Timezone = None,
-    batch: _Batch = None,
-    sender: _Sender = None,
-    encoding: _Encoding = Encoding.AUTO,
-    transliterate: _Transliterate = False,
-    flash: _Flash = False,
-    response: _Response = None,
-) -> None:
-    """Send a message to an existing list, now or at a time."""
-    from engine.clock import utc_now
-    from engine.operations import drafts
-
-    draft = _draft(
-        message, now, at, timezone, batch, sender, encoding, transliterate, flash, response
-    )
-
-    tell = _teller(desk)
-
-    def attempt(confirmed: bool) -> Created:
-        with desk.database() as database:
-            return drafts.new(
-                database,
-                desk.actor(),
-                list_name,
-                draft,
-                now=utc_now(),
-                confirmed=confirmed,
-                tell=tell,
-            )
-
-    _announce(desk, _agreed(desk, attempt))
 
 
 @command(
@@ -238,7 +59,7 @@ def ls(
 
 
 @command(app, "show", "siaran campaign show 12", "siaran campaign show 12 --json")
-def show(desk: Desk, campaign_id: _Id) -> None:
+def show(desk: Desk, campaign_id: Id) -> None:
     """Show a campaign, its counts, and why it is not sending."""
     from engine.clock import utc_now
     from engine.operations import campaigns
@@ -248,7 +69,7 @@ def show(desk: Desk, campaign_id: _Id) -> None:
 
 
 @command(app, "watch", "siaran campaign watch 12", "siaran campaign watch 12 | tee progress.txt")
-def watch(desk: Desk, campaign_id: _Id) -> None:
+def watch(desk: Desk, campaign_id: Id) -> None:
     """Follow a campaign until it has ended: counts by state, rate, time to go, why it waits.
 
     With --json nothing is shown before the end, and then the last counts.
@@ -268,8 +89,81 @@ def watch(desk: Desk, campaign_id: _Id) -> None:
     desk.done(sentence, last)
 
 
+@command(
+    app,
+    "pause",
+    "siaran campaign pause 12 --yes",
+    'siaran campaign pause 12 --reason "the price is wrong"',
+)
+def pause(
+    desk: Desk,
+    campaign_id: Id,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="what `show` says then")
+    ] = None,
+) -> None:
+    """Hold a campaign, after a confirmation: nothing more of it is launched until `resume`.
+
+    What is on its way goes on, and the next campaign has the turn.
+    """
+    from engine.clock import utc_now
+    from engine.operations import campaigns
+
+    desk.confirm(f"Pause campaign {campaign_id}?")
+    paused = desk.run(campaigns.pause, campaign_id, reason=reason, now=utc_now())
+    desk.done(f"campaign {campaign_id} is paused", paused)
+
+
+@command(app, "resume", "siaran campaign resume 12", "siaran campaign resume 12 --yes")
+def resume(desk: Desk, campaign_id: Id) -> None:
+    """Let a paused campaign go on, after a confirmation; it gets its place in the queue back."""
+    from engine.clock import utc_now
+    from engine.operations import campaigns
+
+    desk.confirm(f"Resume campaign {campaign_id}?")
+    resumed = desk.run(campaigns.resume, campaign_id, now=utc_now())
+    desk.done(
+        f"campaign {campaign_id} is {resumed.state}; follow it with `siaran campaign watch "
+        f"{campaign_id}`",
+        resumed,
+    )
+
+
+@command(app, "stop", "siaran campaign stop 12", "siaran campaign stop 12 --yes")
+def stop(desk: Desk, campaign_id: Id) -> None:
+    """End a campaign that has started, for ever, after a confirmation.
+
+    What is unsent is cancelled; what is on its way can't be called back.
+    """
+    from engine.clock import utc_now
+    from engine.operations import campaigns
+
+    progress = desk.run(campaigns.progress, campaign_id)
+    unsent = progress.counts[campaigns.MessageState.QUEUED]
+    desk.confirm(f"Stop campaign {campaign_id} for ever? {unsent:,} of its messages are unsent.")
+    stopped = desk.run(campaigns.stop, campaign_id, now=utc_now())
+    desk.done(
+        f"campaign {campaign_id} is stopped; see `siaran report campaign {campaign_id}`", stopped
+    )
+
+
+@command(app, "delete", "siaran campaign delete 12", "siaran campaign delete 12 --yes")
+def delete(desk: Desk, campaign_id: Id) -> None:
+    """Take a campaign that has not started, or has ended, out of sight, after a confirmation.
+
+    One that has not started is cancelled with it. Its messages and the log stay.
+    """
+    from engine.clock import utc_now
+    from engine.operations import campaigns
+
+    found = desk.run(campaigns.get, campaign_id)
+    desk.confirm(f"Delete campaign {campaign_id} ({found.state}, list {found.list})?")
+    gone = desk.run(campaigns.delete, campaign_id, now=utc_now())
+    desk.done(f"campaign {campaign_id} is deleted", gone)
+
+
 @command(app, "cancel", "siaran campaign cancel 12", "siaran campaign cancel 12 --yes")
-def cancel(desk: Desk, campaign_id: _Id) -> None:
+def cancel(desk: Desk, campaign_id: Id) -> None:
     """Cancel a campaign that has not started, after a confirmation."""
     from engine.clock import utc_now
     from engine.operations import campaigns
@@ -277,90 +171,6 @@ def cancel(desk: Desk, campaign_id: _Id) -> None:
     desk.confirm(f"Cancel campaign {campaign_id}?")
     cancelled = desk.run(campaigns.cancel, campaign_id, now=utc_now())
     desk.done(f"campaign {campaign_id} is cancelled", cancelled)
-
-
-def _draft(
-    message: str,
-    now: bool,
-    at: str | None,
-    timezone: str | None,
-    batch: str | None,
-    sender: str | None,
-    encoding: Encoding,
-    transliterate: bool,
-    flash: bool,
-    response: str | None,
-) -> Draft:
-    from engine.operations.drafts import Draft
-
-    if now == (at is not None):
-        raise typer.BadParameter('say when: --now, or --at "2026-12-01 09:10"')
-    if transliterate and encoding is Encoding.UCS2:
-        raise typer.BadParameter("--transliterate stays in GSM, --encoding ucs2 leaves it")
-    return Draft(
-        message=message,
-        at=at,
-        timezone=timezone,
-        batch=batch,
-        sender=sender,
-        encoding=encoding.value,
-        transliterate=transliterate,
-        flash=flash,
-        response=response,
-    )
-
-
-def _agreed(desk: Desk, attempt: Callable[[bool], Created]) -> Created:
-    """Try; where it costs more than a segment each, tell what, ask, and try again."""
-    from engine.operations.drafts import Unconfirmed
-
-    try:
-        created = attempt(desk.yes)
-    except Unconfirmed as unconfirmed:
-        _tell(desk, unconfirmed.cost)
-        desk.confirm(f"Send {unconfirmed.cost.segments:,} segments?")
-        created = attempt(True)
-    else:
-        _tell(desk, created.cost)
-    for notice in created.notices:
-        desk.note(notice)
-    return created
-
-
-def _announce(desk: Desk, created: Created) -> None:
-    from zoneinfo import ZoneInfo
-
-    campaign, cost = created.campaign, created.cost
-    at = campaign.scheduled_at.astimezone(ZoneInfo(campaign.timezone))
-    desk.done(
-        f'campaign {campaign.id} to {cost.recipients:,} members of list "{campaign.list}" '
-        f"is due {at:%Y-%m-%d %H:%M} ({campaign.timezone}); follow it with `siaran campaign watch {campaign.id}`",
-        created,
-    )
-
-
-def _tell(desk: Desk, cost: Cost) -> None:
-    """The count of R-2.1, what it will cost (R-2.2), and whose params are missing (R-2.3)."""
-    from engine.operations.drafts import notices
-
-    for notice in notices(cost):
-        desk.note(notice)
-
-
-def _teller(desk: Desk) -> Callable[[tuple[InForce, ...]], None]:
-    """Tells the responses in force before anything is saved (R-3.1), once for all attempts."""
-    from engine.operations import responses
-
-    told = False
-
-    def tell(answers: tuple[InForce, ...]) -> None:
-        nonlocal told
-        if not told:
-            told = True
-            for line in responses.notices(answers):
-                desk.note(line)
-
-    return tell
 
 
 def _record(shown: Shown, *, flat: bool) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from engine.operations import (
     Database,
     Refused,
     campaigns,
+    creating,
     drafts,
     importing,
     inbox,
@@ -205,7 +206,7 @@ def _play(story: Story, home: Path, children: Children, recipients: int, by: str
         typed = f"siaran campaign new --list {LIST} --message {shlex.quote(message)} --now"
         story.head("Send", typed)
         draft = drafts.Draft(message=message)
-        campaign = drafts.new(db, actor, LIST, draft, now=utc_now(), confirmed=True).campaign
+        campaign = creating.new(db, actor, LIST, draft, now=utc_now(), confirmed=True).campaign
         _follow(story, children, lambda: db.run(campaigns.progress, actor, campaign.id))
         replies = _await_replies(db, actor, children)
         report = db.run(reports.campaign, actor, campaign.id, now=utc_now())

@@ -37,6 +37,7 @@ ADMINS: Final = frozenset(
         "user",
         # and what sends to somebody again who wants nothing
         "blacklist.remove",
+        "campaign.send-to-opted-out",
         "member.optin",
     }
 )

@@ -17,7 +17,8 @@ from engine.operations.members import check_reason
 from engine.store import audit, nodes
 from engine.store import campaign_changes as changes
 from engine.store import campaigns as stored
-from engine.store.campaigns import Campaign, Filter
+from engine.store.campaigns import Campaign as Campaign
+from engine.store.campaigns import Filter
 from engine.store.campaigns import Progress as Progress
 from engine.store.db import Tx
 from engine.store.listening import wake

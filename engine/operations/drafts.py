@@ -1,46 +1,54 @@
-"""From a draft to a campaign: judged, measured for every recipient, agreed to, made (R-3.1, R-3.2).
+"""A draft of a campaign judged: what a person wants sent, and whether it can be (R-3.1, R-3.2).
 
-Whatever can be refused is refused before anything is written, and what needs no list before the
-file is read: the text, the sender, the time. Then each recipient's own text is measured
-(`domain.cost`); for a file this is done in the merge, so that a refusal undoes the import.
+What needs no recipients is judged before anything is read: the text, the sender, the times. Then
+each recipient's own text is measured (`domain.cost`), and whoever asks agrees to what it costs.
+Nothing here writes: `creating` makes campaigns, `editing` changes them, `previews` only tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from engine.domain import campaign as rules
+from engine.domain import draft as drafting
 from engine.domain import merge
 from engine.domain.campaign import Scheduled
 from engine.domain.cost import Cost as Cost
 from engine.domain.cost import Member, Meter
 from engine.domain.cost import notices as notices
 from engine.domain.errors import Refused
-from engine.operations import Actor, application_of, importing, lists, responses, senders
-from engine.operations.importing import ImportReport, Upload
-from engine.operations.naming import tidy
+from engine.domain.message import MessageState
+from engine.operations import Actor, application_of, lists, responses, senders, templates
+from engine.operations.members import check_reason
 from engine.operations.responses import InForce
-from engine.store import audit
 from engine.store import campaigns as stored
-from engine.store import lists as stored_lists
 from engine.store.applications import Application
 from engine.store.campaigns import Campaign, NewCampaign
-from engine.store.db import Database, Tx
+from engine.store.db import Tx
 
 Tell = Callable[[tuple[InForce, ...]], None]
 """What is told of the responses in force, once nothing is to be refused, and before it is saved."""
 
-_PAGE = 20_000
+PAGE = 20_000
 """Members measured at a time: a tenth of a second, and flat memory for a million."""
+
+OVERRIDE = "campaign.send-to-opted-out"
+"""What only an admin may, in the words of the log (R-1.7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a person wants sent. `at` None is now; `timezone` and `sender` None the application's."""
+    """What a person wants sent, as it is written. Of `message` and `template` one is given.
 
-    message: str
+    `at` None is now; `timezone`, of `at` and `not_after`, and `sender` None are the application's.
+    `opted_out_reason`: why it goes to who has opted out, too.
+    """
+
+    message: str | None = None
+    template: str | None = None
     at: str | None = None
     timezone: str | None = None
     batch: str | None = None
@@ -48,22 +56,16 @@ class Draft:
     encoding: str = "auto"  # auto, gsm, ucs2
     transliterate: bool = False
     flash: bool = False
+    rate: str | None = None  # 50/s, 300/m
+    not_after: str | None = None
+    respect_hours: bool = False
+    recipient_time: bool = False
+    opted_out_reason: str | None = None
     response: str | None = None  # the list's from now on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """A campaign that was made, what it costs, and the import that went with it."""
-
-    campaign: Campaign
-    cost: Cost
-    notices: tuple[str, ...]  # how the time was understood
-    responses: tuple[InForce, ...]
-    imported: ImportReport | None = None
-
-
 class Unconfirmed(Refused):
-    """Some recipients get more than one segment, and nobody has agreed to pay (R-2.2)."""
+    """It costs, or reaches, more than goes without asking, and nobody has agreed (R-2.2, R-3.10)."""
 
     def __init__(self, cost: Cost) -> None:
         super().__init__(
@@ -74,12 +76,13 @@ class Unconfirmed(Refused):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class Plan:
     """A draft that can be sent as far as is known without its recipients."""
 
     application: Application
     text: str
-    template: merge.Template
+    compiled: merge.Template
+    template: str | None
     encoding: str
     sender: str
     batch: str | None
@@ -88,95 +91,103 @@ class _Plan:
     most: int
     transliterate: bool
     flash: bool
+    rate: float | None
+    not_after: datetime | None
+    respect_hours: bool
+    recipient_time: bool
+    opted_out_reason: str | None
     response: str | None
+    notices: tuple[str, ...]  # how the times were understood
 
     def meter(self) -> Meter:
         return Meter(
-            self.template, self.encoding, most=self.most, transliterated=self.transliterate
+            self.compiled, self.encoding, most=self.most, transliterated=self.transliterate
+        )
+
+    def row(
+        self,
+        list_id: int | None,
+        *,
+        by: str,
+        quick: bool = False,
+        at: datetime | None = None,
+        of: tuple[int, MessageState] | None = None,
+    ) -> NewCampaign:
+        """The campaign to a list; `at` of a part, `of` whose recipients it has, in which state."""
+        return NewCampaign(
+            application_id=self.application.id,
+            list_id=list_id,
+            quick=quick,
+            batch=self.batch,
+            text=self.text,
+            encoding=self.encoding,
+            sender=self.sender,
+            scheduled_at=at or self.time.at_utc,
+            timezone=self.timezone,
+            created_by=by,
+            flash=self.flash,
+            transliterate=self.transliterate,
+            template=self.template,
+            rate=self.rate,
+            not_after=self.not_after,
+            respect_hours=self.respect_hours,
+            recipient_time=self.recipient_time,
+            opted_out_reason=self.opted_out_reason,
+            from_campaign_id=of[0] if of else None,
+            from_state=of[1] if of else None,
         )
 
 
-def new(
-    database: Database,
+def judged(
+    tx: Tx,
     actor: Actor,
-    list_name: str,
     draft: Draft,
-    *,
     now: datetime,
-    confirmed: bool = False,
-    tell: Tell = lambda answers: None,
-) -> Created:
-    """Make a campaign to an existing list (R-3.2).
-
-    Raises Refused, Unconfirmed; then nothing is written. Who joins the list between the measuring
-    and the start is sent to all the same.
-    """
-    plan = database.run(_plan, actor, draft, now)
-    target = database.run(lambda tx: lists.get(tx, plan.application.id, list_name))
-    cost = _measure(
-        plan, lambda after, rows: database.run(stored.members_after, target.id, after, rows)
-    )
-    answers = database.run(_in_force, actor, plan, target.name)
-    _agree(cost, answers, confirmed, tell)
-    campaign = database.run(_create, actor, plan, target.id, quick=False)
-    return Created(campaign=campaign, cost=cost, notices=plan.time.notices, responses=answers)
-
-
-def quick(
-    database: Database,
-    actor: Actor,
-    upload: Upload,
-    draft: Draft,
     *,
-    now: datetime,
-    confirmed: bool = False,
-    progress: Callable[[importing.Progress], None] | None = None,
-    tell: Tell = lambda answers: None,
-) -> Created:
-    """Import a file into a list of its own and make a campaign to it, both or neither (R-3.1).
+    action: str | None = "campaign.create",
+    at: datetime | None = None,
+) -> Plan:
+    """What needs no recipients. Raises Refused.
 
-    Raises Refused, BadRows, Unconfirmed; then nothing is written, and the list is not there.
+    `action` is what the actor must be allowed to do. `at` is a time that was judged before.
     """
-    plan = database.run(_plan, actor, draft, now)
-    database.run(_check_fresh, plan, upload.list)
-
-    def then(tx: Tx, list_id: int, report: ImportReport) -> Created:
-        if stored.planned(tx, list_id) > report.imported:
-            raise _not_fresh(upload.list)
-        cost = _measure(plan, lambda after, rows: stored.members_after(tx, list_id, after, rows))
-        answers = _in_force(tx, actor, plan, upload.list)
-        _agree(cost, answers, confirmed, tell)
-        return Created(
-            campaign=_create(tx, actor, plan, list_id, quick=True),
-            cost=cost,
-            notices=plan.time.notices,
-            responses=answers,
-        )
-
-    report, created = importing.import_file_then(database, actor, upload, then, progress)
-    assert created is not None
-    return replace(created, imported=report)
-
-
-def _plan(tx: Tx, actor: Actor, draft: Draft, now: datetime) -> _Plan:
-    """What needs no recipients: judged first. Raises Refused."""
-    application = application_of(tx, actor, "campaign.create")
-    template = merge.compile_text(draft.message)
+    application = application_of(tx, actor, action)
+    if draft.opted_out_reason is not None:
+        application_of(tx, actor, OVERRIDE)
+    name, text = _text(tx, application.id, draft)
     zone = rules.zone(draft.timezone or application.timezone)
-    plan = _Plan(
+    if at is not None:
+        time = Scheduled(at_utc=at)
+    else:
+        time = Scheduled(at_utc=now) if draft.at is None else rules.schedule(draft.at, zone, now)
+    end = (
+        None
+        if draft.not_after is None
+        else drafting.limit(draft.not_after, zone, max(time.at_utc, now), now)
+    )
+    plan = Plan(
         application=application,
-        text=draft.message,
-        template=template,
+        text=text,
+        compiled=merge.compile_text(text),
+        template=name,
         encoding=draft.encoding,
         sender=senders.get(tx, application.id, draft.sender).address,
         batch=lists.check_batch(draft.batch),
-        time=Scheduled(at_utc=now) if draft.at is None else rules.schedule(draft.at, zone, now),
+        time=time,
         timezone=zone.key,
         most=stored.most_segments(tx, application.id),
         transliterate=draft.transliterate,
         flash=draft.flash,
+        rate=None if draft.rate is None else drafting.rate_of(draft.rate),
+        not_after=end.at_utc if end else None,
+        respect_hours=draft.respect_hours,
+        recipient_time=draft.recipient_time,
+        opted_out_reason=check_reason(draft.opted_out_reason),
         response=draft.response,
+        notices=(*time.notices, *(end.notices if end else ())),
     )
+    if draft.opted_out_reason is not None and plan.opted_out_reason is None:
+        raise Refused("to send to who has opted out, give a --reason; it stands in the log")
     plan.meter().check_text()
     if plan.response is not None:
         try:
@@ -186,21 +197,32 @@ def _plan(tx: Tx, actor: Actor, draft: Draft, now: datetime) -> _Plan:
     return plan
 
 
-def _measure(plan: _Plan, page: Callable[[int, int], Sequence[Member]]) -> Cost:
-    """Merge and cut the text of every member; `page(after_id, rows)` gives the next ones."""
-    meter = plan.meter()
+def _text(tx: Tx, application_id: int, draft: Draft) -> tuple[str | None, str]:
+    """The template's name, None without one, and the text; the campaign keeps it from now on."""
+    if draft.template is None:
+        return None, draft.message or ""
+    found = templates.get(tx, application_id, draft.template)
+    return found.name, found.text
+
+
+def pages(page: Callable[[int, int], Sequence[Member]]) -> Iterable[Sequence[Member]]:
+    """All members, in chunks; `page(after_id, rows)` gives the next ones."""
     last = 0
-    while members := page(last, _PAGE):
-        meter.add(members)
+    while members := page(last, PAGE):
+        yield members
         last = members[-1][0]
+
+
+def measured(plan: Plan, chunks: Iterable[Sequence[Member]]) -> Cost:
+    """Merge and cut the text of every member. Raises Refused for one that can't be sent."""
+    meter = plan.meter()
+    for members in chunks:
+        meter.add(members)
     return meter.cost()
 
 
-def _in_force(tx: Tx, actor: Actor, plan: _Plan, list_name: str) -> tuple[InForce, ...]:
-    return responses.in_force(tx, actor, list_name, response=plan.response)
-
-
-def _agree(cost: Cost, answers: tuple[InForce, ...], confirmed: bool, tell: Tell) -> None:
+def agree(cost: Cost, answers: tuple[InForce, ...], confirmed: bool, tell: Tell) -> None:
+    """Go on when nothing stands against it. Raises Refused for nobody, Unconfirmed for a cost."""
     if cost.recipients == 0:
         raise Refused("the list has no members: nobody would get the message")
     tell(answers)
@@ -208,59 +230,25 @@ def _agree(cost: Cost, answers: tuple[InForce, ...], confirmed: bool, tell: Tell
         raise Unconfirmed(cost)
 
 
-def _check_fresh(tx: Tx, plan: _Plan, list_name: str) -> None:
-    """A quick campaign goes to those of its file: a list with others in it won't do."""
-    found = stored_lists.find(tx, plan.application.id, tidy(list_name))
-    if found is not None and stored.planned(tx, found.id):
-        raise _not_fresh(list_name)
-
-
-def _not_fresh(list_name: str) -> Refused:
-    return Refused(
-        f'list "{list_name.strip()}" has members already, who would get the message, too; give '
-        "--list another name, or use `list import` and `campaign new`"
-    )
-
-
-def _create(tx: Tx, actor: Actor, plan: _Plan, list_id: int, *, quick: bool) -> Campaign:
-    if not stored_lists.hold(tx, list_id):
-        raise Refused("the list has just been deleted; nothing was created")
-    campaign = stored.create(
-        tx,
-        NewCampaign(
-            application_id=plan.application.id,
-            list_id=list_id,
-            quick=quick,
-            batch=plan.batch,
-            text=plan.text,
-            encoding=plan.encoding,
-            sender=plan.sender,
-            scheduled_at=plan.time.at_utc,
-            timezone=plan.timezone,
-            created_by=actor.by,
-            flash=plan.flash,
-            transliterate=plan.transliterate,
-        ),
-    )
-    audit.record(
-        tx,
-        application_id=plan.application.id,
-        by=actor.by,
-        action="campaign.create",
-        object=str(campaign.id),
-        after={
-            "list": campaign.list,
-            "quick": quick,
-            "batch": plan.batch,
-            "text": plan.text,
-            "encoding": plan.encoding,
-            "flash": plan.flash,
-            "transliterate": plan.transliterate,
-            "sender": plan.sender,
-            "scheduled_at": plan.time.at_utc.isoformat(),
-            "timezone": plan.timezone,
-        },
-    )
-    if plan.response is not None:
-        responses.set_(tx, actor, "list", plan.response, list_name=campaign.list)
-    return campaign
+def facts(campaign: Campaign) -> dict[str, Any]:
+    """What the log holds of a campaign."""
+    return {
+        "list": campaign.list,
+        "quick": campaign.quick,
+        "batch": campaign.batch,
+        "text": campaign.text,
+        "template": campaign.template,
+        "encoding": campaign.encoding,
+        "flash": campaign.flash,
+        "transliterate": campaign.transliterate,
+        "sender": campaign.sender,
+        "scheduled_at": campaign.scheduled_at.isoformat(),
+        "timezone": campaign.timezone,
+        "rate": None if campaign.rate is None else drafting.rate_text(campaign.rate),
+        "not_after": campaign.not_after.isoformat() if campaign.not_after else None,
+        "respect_hours": campaign.respect_hours,
+        "recipient_time": campaign.recipient_time,
+        "opted_out_reason": campaign.opted_out_reason,
+        "from_campaign": campaign.from_campaign_id,
+        "from_state": campaign.from_state,
+    }

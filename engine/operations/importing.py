@@ -148,6 +148,46 @@ def import_file_then(
     return report, made
 
 
+def sort_file_then(
+    database: Database,
+    actor: Actor,
+    upload: Upload,
+    then: Callable[[Tx, ImportReport], T],
+    progress: Tell | None = None,
+) -> tuple[ImportReport, T]:
+    """Read a file and sort its numbers out, as for a new list; `then` does with them what it wants.
+
+    It is called in the transaction that knows them (`imports.new_rows`, `imports.merge_parts`); what
+    it raises undoes everything. With `upload.dry_run` nothing is to be written. Raises as
+    `import_file` does.
+    """
+    _check(upload)
+    rules = database.run(_prepare, actor, replace(upload, create=True))
+    source = Source(file=upload.file, skip_invalid=upload.skip_invalid, errors=upload.errors)
+    with staged(database, source, rules, progress or (lambda now: None)) as (import_id, read):
+        if read.invalid and not upload.skip_invalid:
+            report = _as_read(upload, read)
+            if not upload.dry_run:
+                database.run(_tell_by_mail, actor, report)
+            raise BadRows(read, report)
+
+        def sort(tx: Tx) -> tuple[ImportReport, T]:
+            application = application_of(tx, actor, None if upload.dry_run else "list.import")
+            check_all_there(tx, import_id, read)
+            report = _sorted_out(tx, application.id, upload, import_id, read, None)
+            made = then(tx, report)
+            imports.discard(tx, import_id)
+            if not upload.dry_run:
+                _tell_by_mail(tx, actor, report)
+            return report, made
+
+        report, made = database.run(sort)
+    if report.done and report.imported >= _MANY:
+        with contextlib.suppress(Unreachable):
+            database.run(imports.refresh_statistics)
+    return report, made
+
+
 def _check(upload: Upload) -> None:
     check_name("list", upload.list)
     lists.check_batch(upload.batch)
@@ -194,23 +234,8 @@ def _merge(
     application = application_of(tx, actor, "list.import")
     target, created = _target(tx, application.id, actor, upload)
     check_all_there(tx, import_id, read)
-    fates = imports.sort_out(
-        tx,
-        import_id,
-        application_id=application.id,
-        list_id=target.id if target else None,
-        keep_opted_out=upload.keep_opted_out,
-    )
-    report = replace(
-        _as_read(upload, read),
-        created=created,
-        imported=fates[Fate.NEW],
-        already_there=fates[Fate.THERE],
-        blacklisted=fates[Fate.BLACKLISTED],
-        opted_out=fates[Fate.OPTED_OUT],
-        deleted=fates[Fate.DELETED],
-        duplicates=read.good - sum(fates.values()),
-    )
+    report = _sorted_out(tx, application.id, upload, import_id, read, target.id if target else None)
+    report = replace(report, created=created, done=False)
     if target is None or upload.dry_run:
         imports.discard(tx, import_id)
         return report, None
@@ -226,6 +251,35 @@ def _merge(
     )
     _tell_by_mail(tx, actor, report)
     return report, then(tx, target.id, report)
+
+
+def _sorted_out(
+    tx: Tx,
+    application_id: int,
+    upload: Upload,
+    import_id: uuid.UUID,
+    read: Read,
+    list_id: int | None,
+) -> ImportReport:
+    """The report when the numbers have been compared; `done` as if what is new were written."""
+    fates = imports.sort_out(
+        tx,
+        import_id,
+        application_id=application_id,
+        list_id=list_id,
+        keep_opted_out=upload.keep_opted_out,
+    )
+    return replace(
+        _as_read(upload, read),
+        created=list_id is None,
+        done=not upload.dry_run,
+        imported=fates[Fate.NEW],
+        already_there=fates[Fate.THERE],
+        blacklisted=fates[Fate.BLACKLISTED],
+        opted_out=fates[Fate.OPTED_OUT],
+        deleted=fates[Fate.DELETED],
+        duplicates=read.good - sum(fates.values()),
+    )
 
 
 def _tell_by_mail(tx: Tx, actor: Actor, report: ImportReport) -> None:

@@ -16,7 +16,7 @@ from engine.store.campaigns import NewCampaign
 from engine.store.db import Tx
 from engine.store.reports import Span
 
-Recipient = tuple[int, str, Sequence[str] | None]
+Recipient = tuple[int, str, Sequence[str]]
 """(id, mobile, params), as `campaigns.members_after` gives members."""
 
 

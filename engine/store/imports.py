@@ -6,7 +6,7 @@ staged rows, which the next import of anybody clears away after an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -186,6 +186,42 @@ def merge(tx: Tx, import_id: UUID, list_id: int) -> Merged:
     discard(tx, import_id)
     tx.execute("RESET enable_nestloop")
     return Merged(imported=imported, updated=updated)
+
+
+def new_rows(tx: Tx, rows: int = 20_000) -> Iterator[list[tuple[int, str, list[str]]]]:
+    """What `sort_out` found to be new, as (line, mobile, params), in the file's order, in chunks.
+
+    It is read while the transaction lasts, after `merge`, too, and holds a chunk at a time.
+    """
+    with tx.cursor(name="new_rows") as cursor:
+        cursor.execute(
+            "SELECT line, mobile, params FROM sorted_row WHERE fate = 'new' ORDER BY line"
+        )
+        while chunk := cursor.fetchmany(rows):
+            yield chunk
+
+
+def merge_parts(tx: Tx, list_ids: Sequence[int], size: int) -> list[int]:
+    """Put what `sort_out` found to be new into new lists, `size` each, in the file's order.
+
+    How many each has got.
+    """
+    tx.execute(
+        """
+        INSERT INTO member (list_id, mobile, params)
+        SELECT (%s::int[])[1 + (row_number() OVER (ORDER BY line) - 1) / %s], mobile, params
+          FROM sorted_row WHERE fate = 'new' ORDER BY line
+        """,
+        (list(list_ids), size),
+    )
+    counted: dict[int, int] = dict(
+        tx.execute(
+            # list_size_list: rows of this transaction, by member's triggers
+            "SELECT list_id, sum(n)::int FROM list_size WHERE list_id = ANY (%s) GROUP BY 1",
+            (list(list_ids),),
+        ).fetchall()
+    )
+    return [counted.get(list_id, 0) for list_id in list_ids]
 
 
 def keep_report(

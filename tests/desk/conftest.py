@@ -125,3 +125,25 @@ def say(database: Database, actor: Actor) -> Callable[..., None]:
         )
 
     return write
+
+
+@pytest.fixture
+def sender(siaran: Siaran) -> str:
+    """What a campaign comes from when it says nothing."""
+    assert siaran("sender", "add", "4455").code == 0
+    return "4455"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A file of three."""
+    file = tmp_path / "people.csv"
+    file.write_text("+64211234501,Ann\n+64211234502,Bob\n+64211234503\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def customers(siaran: Siaran, people: Path) -> str:
+    """A list of three."""
+    assert siaran("list", "import", "customers", people, "--create").code == 0
+    return "customers"

@@ -10,27 +10,7 @@ from engine.operations import Actor, Database, Tx
 from engine.operations.campaigns import month_of
 from tests.desk.conftest import Siaran
 
-
-@pytest.fixture(autouse=True)
-def sender(siaran: Siaran) -> str:
-    """What a campaign comes from when it says nothing."""
-    assert siaran("sender", "add", "4455").code == 0
-    return "4455"
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    """A file of three."""
-    file = tmp_path / "people.csv"
-    file.write_text("+64211234501,Ann\n+64211234502,Bob\n+64211234503\n", encoding="utf-8")
-    return file
-
-
-@pytest.fixture
-def customers(siaran: Siaran, people: Path) -> str:
-    """A list of three."""
-    assert siaran("list", "import", "customers", people, "--create").code == 0
-    return "customers"
+pytestmark = pytest.mark.usefixtures("sender")
 
 
 def test_a_quick_campaign_makes_list_members_and_campaign(siaran: Siaran, people: Path) -> None:

@@ -16,6 +16,7 @@ from engine.domain.roles import Role, may, needed
         ("blacklist.add", Role.OPERATOR),
         ("blacklist.remove", Role.ADMIN),
         ("member.optin", Role.ADMIN),
+        ("campaign.send-to-opted-out", Role.ADMIN),
         ("setting.set", Role.ADMIN),
         ("sender.add", Role.ADMIN),
         ("prefix.delete", Role.ADMIN),
