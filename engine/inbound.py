@@ -6,6 +6,7 @@ write a session. With the database away the answer is ESME_RX_T_APPN: the SMSC s
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,6 +36,15 @@ BATCH = 500
 OVERDUE_S = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How many MO of a batch meant what, what was done about them, and which responses they get."""
+
+    meanings: Counter[str] = field(default_factory=Counter)
+    effects: Counter[str] = field(default_factory=Counter)
+    responses: Counter[str] = field(default_factory=Counter)
+
+
 @dataclass(slots=True)
 class Inbound:
     """The task that stores MO and answers them."""
@@ -60,8 +70,7 @@ class Inbound:
             with contextlib.suppress(Unreachable, CommitUnknown):
                 while (late := await self.db.transact(_overdue))[0]:
                     self.metrics.inbound("incomplete", late[0])
-                    if late[1]:
-                        self.answering()
+                    self._done(late[1])
             await trio.sleep(OVERDUE_S)
 
     async def _next(self) -> Arrived | None:
@@ -99,7 +108,7 @@ class Inbound:
         mos = [read(arrived, message) for arrived in batch for message in arrived.messages]
         closed, answered = self.take_closed(), self._answered
         try:
-            taken, answers = await self.db.transact(_store, mos, closed, answered)
+            taken, done = await self.db.transact(store, mos, closed, answered)
         except (Unreachable, CommitUnknown):
             # Stored after all, it is a redelivery when it comes again: we never answered.
             for session_id, reason in closed:
@@ -114,9 +123,14 @@ class Inbound:
             ("duplicate part", taken.duplicates),
         ):
             self.metrics.inbound(effect, n)
-        if answers:
-            self.answering()
+        self._done(done)
         await self._answer(batch, OK)
+
+    def _done(self, done: Done) -> None:
+        """What has been decided is committed."""
+        self.metrics.decided(done.meanings, done.effects, done.responses)
+        if done.responses:
+            self.answering()
 
     async def _answer(self, batch: list[Arrived], status: int) -> None:
         answers: dict[Session, list[tuple[int, int, int]]] = {}
@@ -129,17 +143,17 @@ class Inbound:
                 await session.respond(triples)
 
 
-def _overdue(tx: Tx) -> tuple[int, bool]:
-    """How many were stored as far as they came, and whether something answers them."""
+def _overdue(tx: Tx) -> tuple[int, Done]:
+    """How many were stored as far as they came, and what was decided about them."""
     now = clock.utc_now()
     late = inbox.overdue(tx, now)
     return len(late), decide_about(tx, late, now)
 
 
-def _store(
-    tx: Tx, mos: list[Mo], closed: list[tuple[int, str]], answered: list[Seen]
-) -> tuple[Taken, bool]:
-    """What became of the batch, and whether something answers it."""
+def store(
+    tx: Tx, mos: Sequence[Mo], closed: Sequence[tuple[int, str]], answered: Sequence[Seen]
+) -> tuple[Taken, Done]:
+    """Stores a batch, decides about it and does it; what became of it, and what was decided."""
     now = clock.utc_now()
     nodes.close_sessions(tx, closed, now)
     inbox.mark_answered(tx, answered)
@@ -147,13 +161,21 @@ def _store(
     return taken, decide_about(tx, taken.stored, now)
 
 
-def decide_about(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> bool:
-    """Decides about new MO and carries it out; whether something answers them (R-6)."""
+def decide_about(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> Done:
+    """Decides about new MO and carries it out (R-6)."""
+    done = Done()
     if not inbox_ids:
-        return False
+        return done
     decided = list(decisions(subscribers.asked(tx, inbox_ids, now)))
     subscribers.apply(tx, decided, now)
-    return any(isinstance(one, Reply) for _, decision in decided for one in decision.effects)
+    for _, decision in decided:
+        done.meanings[decision.meaning.value] += 1
+        for effect in decision.effects:
+            if isinstance(effect, Reply):
+                done.responses[effect.kind.value] += 1
+            else:
+                done.effects[effect.name] += 1
+    return done
 
 
 def decisions(batch: Iterable[Asked]) -> Iterable[tuple[Asked, Decision]]:

@@ -1,6 +1,6 @@
 """What Prometheus sees. Every name and its meaning; labels are bounded by the configuration."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -47,6 +47,24 @@ class Metrics:
             "siaran_mo_total",
             "MO by what became of them: stored, or a redelivery",
             ("effect",),
+            registry=self.registry,
+        )
+        self._meanings = Counter(
+            "siaran_mo_meanings_total",
+            "MO in the inbox by what they were taken for: opt-out, near miss, keyword, reply, …",
+            ("meaning",),
+            registry=self.registry,
+        )
+        self._effects = Counter(
+            "siaran_mo_effects_total",
+            "What MO have done: opted out, opted in, blacklisted, off the blacklist, joined",
+            ("effect",),
+            registry=self.registry,
+        )
+        self._responses = Counter(
+            "siaran_auto_responses_total",
+            "Auto-responses by their level: general, optout, optin, help, list, keyword",
+            ("kind",),
             registry=self.registry,
         )
         self._queue = Gauge(
@@ -140,6 +158,18 @@ class Metrics:
     def inbound(self, effect: str, n: int) -> None:
         """MO have been stored, or known already."""
         self._inbound.labels(effect).inc(n)
+
+    def decided(
+        self, meanings: Mapping[str, int], effects: Mapping[str, int], responses: Mapping[str, int]
+    ) -> None:
+        """What MO were taken for, what they have done, and which responses they get."""
+        for counter, found in (
+            (self._meanings, meanings),
+            (self._effects, effects),
+            (self._responses, responses),
+        ):
+            for word, n in found.items():
+                counter.labels(word).inc(n)
 
     def queue(self, depths: Iterable[tuple[str, int]]) -> None:
         """How much waits in each application."""

@@ -24,6 +24,7 @@ __all__ = [
     "encode_gsm",
     "encode_gsm_or_none",
     "fits_gsm",
+    "is_data",
     "is_default",
     "not_in_gsm",
 ]
@@ -145,14 +146,19 @@ def not_in_gsm(text: str) -> tuple[str, ...]:
 _UCS2: Final = "utf-16-be"  # SMPP says UCS-2; phones send surrogate pairs all the same
 _BINARY: Final = "latin-1"  # shows each octet as one character
 
+# 8-bit data: SMPP 3.4 §5.2.19, 3GPP 23.038 §4.
+_DATA: Final = frozenset(
+    {0x02, 0x04}
+    | {code for code in range(0x10, 0x40) if code & 0x0C == 0x04}
+    | {code for code in range(0xF0, 0x100) if code & 0x04}
+)
+
 # data_coding → codec; what is missing here is the SMSC's default alphabet (SMPP 3.4 §5.2.19, and
 # 3GPP 23.038 §4 for 0x10 and above, of which flash, 0x10 and 0x18, is the one that is seen).
 _CODECS: Final[Mapping[int, str]] = MappingProxyType(
     {
         0x01: "latin-1",  # IA5/ASCII: octets above 0x7F come all the same, and are Latin-1
-        0x02: _BINARY,
         0x03: "latin-1",
-        0x04: _BINARY,
         0x05: "shift_jis",
         0x06: "iso8859_5",
         0x07: "iso8859_8",
@@ -160,16 +166,20 @@ _CODECS: Final[Mapping[int, str]] = MappingProxyType(
         0x0A: "iso2022_jp",
         0x0E: "euc_kr",
     }
-    | {code: _BINARY for code in range(0x10, 0x40) if code & 0x0C == 0x04}
     | {code: _UCS2 for code in range(0x10, 0x40) if code & 0x0C == 0x08}
     | dict.fromkeys(range(0xE0, 0xF0), _UCS2)
-    | {code: _BINARY for code in range(0xF0, 0x100) if code & 0x04}
+    | dict.fromkeys(_DATA, _BINARY)
 )
 
 
 def is_default(data_coding: int) -> bool:
     """Say whether a data_coding stands for the SMSC's default alphabet."""
     return data_coding not in _CODECS
+
+
+def is_data(data_coding: int) -> bool:
+    """Say whether a data_coding stands for 8-bit data, which is no text."""
+    return data_coding in _DATA
 
 
 def decode(octets: bytes, data_coding: int, default: Alphabet = "gsm") -> str:

@@ -4,6 +4,8 @@ The order of lines in `decide` is the precedence of R-6.5:
 
     what it is                     what is done                                     answered with
     nobody's number                nothing; it is kept                              -
+    8-bit data                     nothing; it is kept, and flagged if it reads     -
+                                   like an opt-out
     an opt-out command             out: of all, or of the list that it answers;     optout
                                    on the blacklist when it answers no list
     near an opt-out command        flagged for a person                             -
@@ -24,7 +26,7 @@ the one confirmation of an opt-out, which is sent when something could have been
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from engine.domain.settings import Scope
 from engine.domain.words import HELP, RESUME, fold, near
@@ -58,6 +60,7 @@ class Meaning(StrEnum):
     KEYWORD = "keyword"
     REPLY = "reply"
     UNKNOWN = "unknown"
+    DATA = "data"
     UNOWNED = "unowned"
 
 
@@ -83,6 +86,8 @@ class Mo:
     dedicated: bool = False
     """Whether it came to a number that the application has for itself."""
     whole: bool = True
+    data: bool = False
+    """Whether it is octets for a program, not text; `text` shows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,20 +184,31 @@ class Consent:
     answered: int | None = None
     """The list that the opt-out answered, when it is of all."""
 
+    @property
+    def name(self) -> str:
+        """As it is counted."""
+        return f"opted {self.event}"
+
 
 @dataclass(frozen=True, slots=True)
 class Blacklist:
     """The number goes on the blacklist, by its own word."""
+
+    name: ClassVar[str] = "blacklisted"
 
 
 @dataclass(frozen=True, slots=True)
 class Lift:
     """The number comes off the blacklist, if its own word has put it there."""
 
+    name: ClassVar[str] = "off the blacklist"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
     """The number becomes a member of a list."""
+
+    name: ClassVar[str] = "joined"
 
     list_id: int
 
@@ -229,6 +245,10 @@ def decide(mo: Mo, context: Context) -> Decision:
     if not mo.subscriber:
         return Decision(meaning=other)
     folded = fold(mo.text)
+    if mo.data:
+        # A STOP among them may be a carrier's mistake: a person should look.
+        flagged = folded in context.opt_outs or near(folded, context.opt_outs)
+        return Decision(meaning=Meaning.NEAR_MISS if flagged else Meaning.DATA)
     word = folded if mo.whole else None  # of a part nobody knows whether it is the whole message
     if word in context.opt_outs:
         return _opt_out(context)

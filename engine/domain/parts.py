@@ -19,7 +19,19 @@ from smpp import alphabet, national, tlv
 from smpp.alphabet import Alphabet
 from smpp.pdu import ShortMessage
 
-__all__ = ["GAP", "TIMEOUT_S", "Body", "Fit", "Group", "Part", "Piece", "place", "read", "text"]
+__all__ = [
+    "GAP",
+    "TIMEOUT_S",
+    "Body",
+    "Fit",
+    "Group",
+    "Part",
+    "Piece",
+    "is_data",
+    "place",
+    "read",
+    "text",
+]
 
 TIMEOUT_S: Final = 900.0
 """What has not come so long after the newest part does not come any more: SMSCs send what we did not
@@ -132,6 +144,11 @@ def place(groups: Sequence[Group], part: Part, octets: bytes) -> int | Fit:
         if part.number not in group.parts:
             return group.id
     return Fit.NEW
+
+
+def is_data(data_coding: int) -> bool:
+    """Whether what came is 8-bit data, for a program and not for a reader (R-5.9)."""
+    return alphabet.is_data(data_coding)
 
 
 def text(pieces: Mapping[int, Piece], total: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.domain import numbers
+from engine.domain import numbers, parts
 from engine.domain.inbound import (
     Answers,
     Blacklist,
@@ -57,6 +57,7 @@ class _Row:
     mobile: str
     destination: str
     content: str
+    data_coding: int
     whole: bool
     campaign_id: int | None
     list_id: int | None
@@ -177,8 +178,8 @@ def _rows(tx: Tx, inbox_ids: Sequence[int]) -> list[_Row]:
         # inbox_YYYYMMDD_pkey; campaign_pkey, list_pkey; sender_one_owner. There are some dozens of
         # senders: whether the mobile is one of them is looked up in all of them at once.
         """
-        SELECT i.id, i.application_id, i.mobile, i.destination, i.content, i.parts >= i.parts_of,
-               i.campaign_id, i.list_id, l.name, c.ended_at, s.id IS NOT NULL,
+        SELECT i.id, i.application_id, i.mobile, i.destination, i.content, i.data_coding,
+               i.parts >= i.parts_of, i.campaign_id, i.list_id, l.name, c.ended_at, s.id IS NOT NULL,
                ltrim(i.mobile, '+') IN (SELECT ltrim(address, '+') FROM sender)
           FROM inbox i
           LEFT JOIN campaign c ON c.id = i.campaign_id
@@ -201,6 +202,7 @@ def _asked(row: _Row, context: Context) -> Asked:
         owned=row.application_id is not None,
         dedicated=row.dedicated,
         whole=row.whole,
+        data=parts.is_data(row.data_coding),
     )
     return Asked(
         inbox_id=row.id,

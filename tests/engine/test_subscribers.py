@@ -94,7 +94,8 @@ async def test_stop_is_in_force_and_confirmed_once(stage: Stage) -> None:
     """R-6.3, R-6.5: the next campaign passes them over; the confirmation goes to who is now out."""
     road = stage.road
     respond(road, optout="You are out", general="Thank you")
-    async with stage.smsc(replies=says(Offer="Stop!", out="STOP")) as smsc, stage.engine(smsc.port):
+    options: dict[str, Any] = {"replies": says(Offer="Stop!", out="STOP")}
+    async with stage.smsc(**options) as smsc, stage.engine(smsc.port) as engine:
         campaign = stage.campaign(5, "Offer")
         await stage.settled(campaign, delivered=5)
         # Each says it again when it reads the confirmation, and is not answered again.
@@ -104,6 +105,13 @@ async def test_stop_is_in_force_and_confirmed_once(stage: Stage) -> None:
         again = road.planned(list_id=list_id, text="More")
         road.sql("NOTIFY siaran")
         await stage.settled(again, skipped=5)
+        _, metrics = await engine.get("/metrics")
+    for line in (
+        'siaran_mo_meanings_total{meaning="opt-out"} 10.0',
+        'siaran_mo_effects_total{effect="opted out"} 5.0',
+        'siaran_auto_responses_total{kind="optout"} 5.0',
+    ):
+        assert line in metrics
     assert meanings(road) == {"opt-out": 10}
     said = road.all("SELECT event::text, list_id, origin, by = mobile FROM consent")
     assert said == [("out", None, "mo", True)] * 5

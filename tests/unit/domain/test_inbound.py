@@ -298,3 +298,10 @@ def test_two_words_in_a_row() -> None:
     again = decide(Mo(text="start"), then)
     assert again.effects == (IN, Lift(), reply(Kind.OPT_IN))
     assert not then.standing.after(again.effects).silenced
+
+
+def test_data_is_kept_and_flagged_where_it_reads_like_an_opt_out() -> None:
+    """R-5.9, R-6.5: octets for a program are no word of anybody's."""
+    for text, meaning in (("STOP", Meaning.NEAR_MISS), ("join", Meaning.DATA), ("", Meaning.DATA)):
+        decision = decide(Mo(text=text, dedicated=True, data=True), ALL)
+        assert (decision.meaning, decision.effects) == (meaning, ())

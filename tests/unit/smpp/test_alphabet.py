@@ -104,6 +104,12 @@ def test_data_coding_says_how_to_read(
     assert alphabet.decode(octets, data_coding, default) == text
 
 
+def test_data_is_no_text() -> None:
+    """R-5.9: 8-bit data, as SMPP 3.4 §5.2.19 and 3GPP 23.038 §4 say it."""
+    assert all(map(alphabet.is_data, (2, 4, 0x14, 0x15, 0x34, 0xF4, 0xF5, 0xFF)))
+    assert not any(map(alphabet.is_data, (0, 1, 3, 8, 0x10, 0x11, 0x18, 0x44, 0xE4, 0xF0, 0xF1)))
+
+
 @given(st.binary(), st.integers(0, 255), st.sampled_from(["gsm", "latin1", "ascii"]))
 def test_whatever_comes_becomes_text_that_can_be_stored(
     octets: bytes, data_coding: int, default: alphabet.Alphabet
