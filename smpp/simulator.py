@@ -154,7 +154,6 @@ class _Link:
         self._stalled = False
         self._unanswered = 0
         self._wake = trio.Event()
-        self._account.wakers.add(self.wake)
 
     def wake(self) -> None:
         """Something new is due some time."""
@@ -162,7 +161,7 @@ class _Link:
 
     def leave(self) -> None:
         """The connection is gone: what it had not answered is owed again."""
-        self._account.wakers.discard(self.wake)
+        self._account.ready(self.wake, room=False)
         self._account.owe(self._session.abandon(), trio.current_time())
 
     async def take(self, event: Event) -> None:
@@ -184,6 +183,7 @@ class _Link:
         while not self._session.connection.closed:
             octets = self._due(trio.current_time())
             if octets:
+                self._account.ready(self.wake, room=False)  # a peer may take its time to read
                 await self._session.write(octets)
                 continue
             with trio.move_on_at(self._next_due()):
@@ -234,6 +234,7 @@ class _Link:
         self._read += len(items)
         if options.stall_after is not None and self._read >= options.stall_after:
             self._stalled = True
+            self._account.ready(self.wake, room=False)
             await trio.sleep_forever()  # nothing is read any more
         self._unanswered += len(answers)
         self._responses.append((answer_at, answers, faults))
@@ -284,7 +285,7 @@ class _Link:
         if self._stalled:
             return math.inf
         due = [self._responses[0][0]] if self._responses else []
-        owed = self._account.next_due()
-        if owed is not None and self._room():
-            due.append(owed)
+        if self._account.ready(self.wake, room=self._room() > 0):
+            owed = self._account.next_due()
+            due += [] if owed is None else [owed]
         return min(due, default=math.inf)

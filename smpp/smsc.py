@@ -47,19 +47,38 @@ class Counters:
 
 
 class Account:
-    """What a system_id is owed, soonest first; shared by all its binds."""
+    """What a system_id is owed, soonest first; shared by all its binds.
+
+    One of those that have room waits for it: if all did, fifty would wake for each receipt.
+    """
 
     def __init__(self) -> None:
-        self.wakers: set[Callable[[], None]] = set()
+        self._ready: dict[Callable[[], None], None] = {}
         self._order = itertools.count()
         self._owed: list[tuple[float, int, list[Delivery]]] = []
 
     def owe(self, deliveries: list[Delivery], due_at: float) -> None:
         """Deliver these from `due_at` on."""
         if deliveries:
+            soonest = not self._owed or due_at < self._owed[0][0]
             heapq.heappush(self._owed, (due_at, next(self._order), deliveries))
-            for wake in self.wakers:
-                wake()
+            if soonest and (waits := self._waits()):
+                waits()
+
+    def ready(self, wake: Callable[[], None], *, room: bool) -> bool:
+        """A bind says whether it has room; True: it is the one that waits for what comes due."""
+        before = self._waits()
+        if room:
+            self._ready.setdefault(wake)
+        else:
+            self._ready.pop(wake, None)
+        waits = self._waits()
+        if waits is not None and waits not in (before, wake):
+            waits()
+        return waits == wake
+
+    def _waits(self) -> Callable[[], None] | None:
+        return next(iter(self._ready), None)
 
     def take_due(self, now: float, room: int) -> list[Delivery]:
         """At most `room` of what is due."""

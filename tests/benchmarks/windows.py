@@ -19,7 +19,7 @@ from typing import NamedTuple
 from tests.benchmarks.figures import Figure
 from tests.rig import PATIENCE_S, Rig
 
-LOOK_S = 0.1
+LOOK_S = 0.5
 
 
 class Case(NamedTuple):
