@@ -22,21 +22,20 @@ from typing import Annotated, Any
 
 import typer
 
-from admin_cli import watching
+from admin_cli import demo_replies, watching
 from admin_cli.children import Child, Children, Ended, running
+from admin_cli.demo_replies import Heard
 from admin_cli.desk import Desk, command, single
 from admin_cli.staging import INDENT, Story, interruptible, temporary_home, undisturbed
 from config.load import load
 from engine.clock import utc_now
 from engine.operations import (
     Actor,
-    Database,
     Refused,
     campaigns,
     creating,
     drafts,
     importing,
-    inbox,
     open_database,
     reports,
 )
@@ -48,9 +47,6 @@ app = single("Watch a campaign go out and come back.")
 
 SAMPLE = files("admin_cli") / "sample"
 """The guide's example: three recipients with their params, and its message; and what they answer."""
-
-REPLIES = 3
-"""One of each of the sample's recipients."""
 
 LIST = "demo"
 
@@ -77,8 +73,6 @@ LOOK_S = 0.2
 START_S = 60.0
 """What the simulator gets to start, on a machine that has other things to do."""
 
-REPLIES_S = 10.0
-
 STALL_S = 60.0
 """When nothing has changed for so long it won't any more, and somebody should hear of it. (What
 is uncertain after a crash is sent again after half of it, R-8.2.)"""
@@ -100,7 +94,9 @@ class Outcome:
     """How many messages to a number the SMSC took."""
     messages: Sequence[tuple[str, str]]
     """The sample's, as the SMSC got them: number and text."""
-    replies: Sequence[tuple[str, str]]
+    replies: Sequence[Heard]
+    answers: Mapping[str, Sequence[str]]
+    """The responses to them, by number, as the SMSC got them."""
     imported: ImportReport
     report: Report
     smsc: Mapping[str, int]
@@ -126,7 +122,10 @@ def demo(
     as many made up recipients as you like, and sends them a message with their params in it. Your
     own database and configuration are not touched, and nothing is left when it ends.
 
-    Exit code 0: every message has its receipt, and the SMSC got each of them exactly once.
+    The three write back: one opts out, one sends a keyword, one asks something; each is answered.
+
+    Exit code 0: every message has its receipt, the SMSC got each of them exactly once, and of what
+    came in became what should.
     """
     story = Story(quiet=desk.json)
     with contextlib.ExitStack() as stack:
@@ -149,7 +148,7 @@ def demo(
         story.say(
             "",
             f"Each of the {len(outcome.expected):,} messages has its receipt, and the SMSC got each"
-            f" exactly once ({outcome.took_s:.1f} s).",
+            f" exactly once; the three replies were done and answered ({outcome.took_s:.1f} s).",
         )
         if keep:
             _tell_where(story, home, outcome.report.id)
@@ -170,9 +169,7 @@ def faults(outcome: Outcome) -> list[str]:
         found.append(f"the SMSC got {len(repeated):,} repeatedly, such as that to {repeated[0]}")
     if strange:
         found.append(f"the SMSC got {len(strange):,} to others, such as {min(strange)}")
-    if len(outcome.replies) != REPLIES:
-        found.append(f"{len(outcome.replies)} replies came in, not {REPLIES}")
-    return found
+    return found + demo_replies.faults(outcome.replies, outcome.answers, LIST)
 
 
 def _play(story: Story, home: Path, children: Children, recipients: int, by: str) -> Outcome:
@@ -202,22 +199,35 @@ def _play(story: Story, home: Path, children: Children, recipients: int, by: str
         imported = importing.import_file(db, actor, Upload(list=LIST, file=file, create=True))
         story.table(_imported(imported))
 
+        story.head(
+            "Say what subscribers are answered, and how one joins a list",
+            f"siaran response set optout {shlex.quote(demo_replies.OPTED_OUT)}",
+            f"siaran list create {demo_replies.CLUB}",
+            f"siaran keyword add {demo_replies.KEYWORD} --list {demo_replies.CLUB}"
+            f" --response {shlex.quote(demo_replies.JOINED)}",
+        )
+        db.run(demo_replies.prepare, actor)
+
         message = _sample("message.txt").strip()
-        typed = f"siaran campaign new --list {LIST} --message {shlex.quote(message)} --now"
-        story.head("Send", typed)
-        draft = drafts.Draft(message=message)
+        story.head(
+            "Send",
+            f"siaran campaign new --list {LIST} --message {shlex.quote(message)}"
+            f" --response {shlex.quote(demo_replies.REPLIED)} --now",
+        )
+        draft = drafts.Draft(message=message, response=demo_replies.REPLIED)
         campaign = creating.new(db, actor, LIST, draft, now=utc_now(), confirmed=True).campaign
         _follow(story, children, lambda: db.run(campaigns.progress, actor, campaign.id))
-        replies = _await_replies(db, actor, children)
+        replies = demo_replies.wait(db, actor, children.check)
         report = db.run(reports.campaign, actor, campaign.id, now=utc_now())
     engine.end()
     *_, counted = smsc.end().splitlines() or ["{}"]
-    received, texts = read_record(home / "record.jsonl", numbers[: len(sample.splitlines())])
+    three = numbers[: len(sample.splitlines())]
+    received, texts, answers = read_record(home / "record.jsonl", three)
 
     story.head("The sample's three messages, as the SMSC got them")
     story.table(texts.items())
-    story.head("What they wrote back", "siaran inbox ls")
-    story.table(replies or [("nothing",)])
+    story.head("What they wrote back, and what became of it", "siaran inbox ls")
+    story.table(_replies(replies, answers) or [("nothing",)])
     story.head("Report", f"siaran report campaign {campaign.id}")
     story.table(_report(report))
     return Outcome(
@@ -225,6 +235,7 @@ def _play(story: Story, home: Path, children: Children, recipients: int, by: str
         received=received,
         messages=list(texts.items()),
         replies=replies,
+        answers=answers,
         imported=imported,
         report=report,
         smsc=json.loads(counted),
@@ -245,20 +256,28 @@ def made_up(count: int) -> Iterator[str]:
         yield f"{mobile},{first},{last},{day} Nov,${amount:.2f},{phone}\n"
 
 
-def read_record(file: Path, wanted: Sequence[str]) -> tuple[Counter[str], dict[str, str]]:
-    """What the SMSC took: how many messages to each number, and the texts to those `wanted`."""
+def read_record(
+    file: Path, wanted: Sequence[str]
+) -> tuple[Counter[str], dict[str, str], dict[str, list[str]]]:
+    """What the SMSC took: how many messages of the campaign to each number, and the texts to those
+    `wanted`; and the auto-responses to each."""
     received: Counter[str] = Counter()
     texts: dict[str, str] = {}
+    answers: dict[str, list[str]] = {}
+    responses = {one.response for one in demo_replies.EXPECTED}
     with file.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             if row["id"] is None or row["part"] not in (None, 1):
                 continue  # not taken, or not the first segment
             number = f"+{row['destination']}"
+            if row["text"] in responses:
+                answers.setdefault(number, []).append(row["text"])
+                continue
             received[number] += 1
             if number in wanted:
                 texts[number] = row["text"]
-    return received, {number: texts[number] for number in wanted if number in texts}
+    return received, {number: texts[number] for number in wanted if number in texts}, answers
 
 
 def _start_smsc(home: Path, children: Children) -> Child:
@@ -301,15 +320,14 @@ def _settled(seen: Progress) -> bool:
     return seen.state in ENDED and not any(seen.counts[state] for state in UNDECIDED)
 
 
-def _await_replies(db: Database, actor: Actor, children: Children) -> list[tuple[str, str]]:
-    """What the sample's recipients write back, the first to come first; at most REPLIES_S long."""
-    until = time.monotonic() + REPLIES_S
-    while True:
-        children.check()
-        found = db.run(inbox.ls, actor, inbox.Filter(), limit=REPLIES + 1)
-        if len(found) >= REPLIES or time.monotonic() > until:
-            return [(mo.mobile, mo.content) for mo in reversed(found)]
-        time.sleep(LOOK_S)
+def _replies(
+    replies: Sequence[Heard], answers: Mapping[str, Sequence[str]]
+) -> list[tuple[str, str]]:
+    rows = []
+    for one in replies:
+        rows += [(one.mobile, one.content), ("", f"→ {one.what}")]
+        rows += [("", f'→ answered "{text}"') for text in answers.get(one.mobile, ())]
+    return rows
 
 
 def _imported(report: ImportReport) -> list[tuple[str, str]]:
@@ -343,7 +361,7 @@ def _document(outcome: Outcome, *, ok: bool, kept_in: Path | None) -> dict[str, 
         "delivered": outcome.report.counts[MessageState.DELIVERED],
         "exactly_once": outcome.received == Counter(outcome.expected),
         "messages": [{"mobile": number, "text": text} for number, text in outcome.messages],
-        "replies": [{"mobile": number, "content": text} for number, text in outcome.replies],
+        "replies": outcome.replies,
         "import": outcome.imported,
         "report": outcome.report,
         "smsc": outcome.smsc,

@@ -34,14 +34,13 @@ class Story:
 
     def say(self, *lines: str) -> None:
         """Lines at the margin."""
-        if not self.quiet:
+        if lines and not self.quiet:
             print(*lines, sep="\n", flush=True)
 
-    def head(self, title: str, typed: str | None = None) -> None:
+    def head(self, title: str, *typed: str) -> None:
         """A new section, and what a person would type to get what it shows."""
         self.say("", f"{next(self._numbers)}. {title}")
-        if typed:
-            self.say(f"{INDENT}$ {typed}")
+        self.say(*(f"{INDENT}$ {line}" for line in typed))
 
     def table(self, rows: Iterable[Sequence[str]]) -> None:
         """Columns side by side, below the head; the last one may be as long as it likes."""

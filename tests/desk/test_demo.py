@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from admin_cli import demo_replies
 from admin_cli.demo import Outcome, faults, made_up, read_record
+from admin_cli.demo_replies import Heard
 from engine.domain.campaign import CampaignState
 from engine.domain.numbers import Cleaned, PrefixMaps, clean
 from engine.operations.campaigns import MessageState
@@ -81,7 +85,8 @@ def test_every_message_comes_back(checkout: Path, temporary: Path) -> None:
     assert (document["recipients"], document["delivered"]) == (53, 53)
     assert document["import"]["imported"] == 53
     assert document["report"]["counts"]["delivered"] == 53
-    assert document["smsc"]["unique_destinations"] == document["smsc"]["receipts_acked"] == 53
+    assert document["smsc"]["unique_destinations"] == 53
+    assert document["smsc"]["receipts_acked"] == 53 + 3
     assert {message["mobile"]: message["text"] for message in document["messages"]} == {
         AMY: "Hai Amy, pembayaran Anda berikutnya jatuh tempo pada 12 Nov untuk $159.62. "
         "Silakan hubungi 0800123456 untuk menyediakan akun Anda#.",
@@ -90,7 +95,14 @@ def test_every_message_comes_back(checkout: Path, temporary: Path) -> None:
         MICHAEL: "Hai Michael, pembayaran Anda berikutnya jatuh tempo pada 22 Nov untuk $295.22. "
         "Silakan hubungi 04 1234567 untuk menyediakan akun Anda#.",
     }
-    assert {reply["mobile"] for reply in document["replies"]} == {AMY, SARAH, MICHAEL}
+    assert [
+        (reply["mobile"], reply["meaning"], reply["opted_out"], reply["joined"], reply["delivered"])
+        for reply in sorted(document["replies"], key=lambda reply: str(reply["meaning"]))
+    ] == [
+        (MICHAEL, "keyword", False, True, True),
+        (AMY, "opt-out", True, False, True),
+        (SARAH, "reply", False, False, True),
+    ]
     assert living(temporary) == {}
     assert list(temporary.iterdir()) == []
 
@@ -131,7 +143,33 @@ def test_a_child_that_dies_is_told_with_its_log(checkout: Path, temporary: Path)
     assert living(temporary) == {}
 
 
-def outcome(received: dict[str, int], *, delivered: int, replies: int = 3) -> Outcome:
+def heard(n: int, **more: Any) -> Heard:
+    """What the recipient +64n wrote, and what became of it; `more` is what is wrong with that."""
+    wanted = demo_replies.EXPECTED[n - 1]
+    found = Heard(
+        mobile=f"+64{n}",
+        content=wanted.text,
+        meaning=wanted.meaning,
+        list="demo",
+        opted_out=wanted.meaning == "opt-out",
+        joined=wanted.meaning == "keyword",
+        response=wanted.response,
+        delivered=True,
+    )
+    return replace(found, **more)
+
+
+THREE = (heard(1), heard(2), heard(3))
+ANSWERS = {one.mobile: [str(one.response)] for one in THREE}
+
+
+def outcome(
+    received: dict[str, int],
+    *,
+    delivered: int,
+    replies: Sequence[Heard] = THREE,
+    answers: dict[str, list[str]] = ANSWERS,
+) -> Outcome:
     """Of a demo with the recipients +641, +642 and +643."""
     counts = dict.fromkeys(MessageState, 0) | {MessageState.DELIVERED: delivered}
     at = datetime(2026, 11, 3, tzinfo=UTC)
@@ -139,7 +177,8 @@ def outcome(received: dict[str, int], *, delivered: int, replies: int = 3) -> Ou
         expected=["+641", "+642", "+643"],
         received=received,
         messages=[],
-        replies=[("+641", "Ya")] * replies,
+        replies=replies,
+        answers=answers,
         imported=ImportReport(list="demo"),
         report=Report(
             id=1,
@@ -155,7 +194,7 @@ def outcome(received: dict[str, int], *, delivered: int, replies: int = 3) -> Ou
             recipients=3,
             counts=counts,
             segments=3,
-            replies=replies,
+            replies=len(replies),
             opted_out=0,
         ),
         smsc={},
@@ -180,7 +219,30 @@ ALL = {"+641": 1, "+642": 1, "+643": 1}
             ["the SMSC got 1 repeatedly, such as that to +643"],
         ),
         (outcome(ALL | {"+649": 1}, delivered=3), ["the SMSC got 1 to others, such as +649"]),
-        (outcome(ALL, delivered=3, replies=2), ["2 replies came in, not 3"]),
+        (
+            outcome(ALL, delivered=3, replies=THREE[1:]),
+            ["2 replies came in, not 3", '"STOP" is not in the inbox'],
+        ),
+        (
+            outcome(ALL, delivered=3, replies=(heard(1, opted_out=False), *THREE[1:])),
+            ['"STOP" has opted out nobody'],
+        ),
+        (
+            outcome(ALL, delivered=3, replies=(*THREE[:2], heard(3, joined=False))),
+            ['"KLUB" has put nobody into "klub"'],
+        ),
+        (
+            outcome(ALL, delivered=3, replies=(heard(1, meaning="reply"), *THREE[1:])),
+            ['"STOP" was taken for reply to list demo'],
+        ),
+        (
+            outcome(ALL, delivered=3, replies=(heard(1, delivered=False), *THREE[1:])),
+            ['"STOP" was not answered as it should be'],
+        ),
+        (
+            outcome(ALL, delivered=3, answers=ANSWERS | {"+641": ANSWERS["+641"] * 2}),
+            ['the SMSC got 2 responses to "STOP", not that one'],
+        ),
     ],
 )
 def test_all_is_well_only_when_the_smsc_agrees(found: Outcome, said: list[str]) -> None:
@@ -209,6 +271,9 @@ def test_the_record_counts_messages_not_segments_or_refusals(tmp_path: Path) -> 
     file.write_text(
         line("641") + line("642", id=None) + line("642") + line("643", part=1) + line("643", part=2)
     )
-    received, texts = read_record(file, ["+642", "+641", "+649"])
+    answer = demo_replies.EXPECTED[0].response
+    file.write_text(file.read_text() + line("641", text=answer))
+    received, texts, answers = read_record(file, ["+642", "+641", "+649"])
+    assert answers == {"+641": [answer]}
     assert received == Counter({"+641": 1, "+642": 1, "+643": 1})
     assert list(texts.items()) == [("+642", "to 642"), ("+641", "to 641")]
