@@ -10,23 +10,17 @@ each text is in the inbox exactly once, or the run has failed.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import random
-import socket
-import struct
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from smpp.pdu import RESPONSE, Address, Command
+from smpp.pdu import Address
 from smpp.traffic import SubmitTemplate
 from tests.benchmarks.figures import Figure
+from tests.benchmarks.peer import Peer
 from tests.rig import PATIENCE_S, Rig
 
 AT_LEAST = 5_000.0
-AHEAD = 2_000
 SENDERS = 500
 
 
@@ -118,110 +112,3 @@ def long(messages: int, seed: int, *, kill: bool = True) -> int:
 
 def _body(mobile: str, esm_class: int, octets: bytes) -> bytes:
     return SubmitTemplate(Address(1, 1, mobile), 0, 1).body("3774", esm_class, 0, octets)
-
-
-@dataclass(eq=False)
-class Peer:
-    """An SMSC in a thread: one bind at a time, deliver_sm with a window, and what was not answered
-    is sent again on the next bind."""
-
-    port: int = 0
-    answered: int = 0
-    bound: threading.Event = field(default_factory=threading.Event)
-    _todo: deque[bytes] = field(default_factory=deque)
-    _out: dict[int, bytes] = field(default_factory=dict)
-    _sequence: int = 0
-    _done: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _listener: socket.socket | None = None
-    _open: socket.socket | None = None
-    _closed: bool = False
-
-    def __enter__(self) -> Peer:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed = True
-        for one in (self._listener, self._open):
-            if one is not None:
-                with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
-                one.close()
-        self._thread.join()
-
-    def deliver(self, bodies: Sequence[bytes]) -> None:
-        """Have these delivered."""
-        with self._lock:
-            self._todo.extend(bodies)
-            self._done.clear()
-            self._write()
-
-    def answered_all(self, within_s: float) -> None:
-        """Wait for the last answer."""
-        assert self._done.wait(within_s), f"{len(self._out)} answers are missing"
-
-    def _write(self) -> None:
-        if self._open is None or not self.bound.is_set():
-            return
-        parts: list[bytes] = []
-        while self._todo and len(self._out) < AHEAD:
-            self._sequence += 1
-            body = self._out[self._sequence] = self._todo.popleft()
-            parts.append(_pdu(Command.DELIVER_SM, self._sequence, body))
-        if parts:
-            self._open.sendall(b"".join(parts))
-
-    def _serve(self) -> None:
-        listener = self._listener
-        assert listener is not None
-        while not self._closed:
-            try:
-                self._open, _ = listener.accept()
-            except OSError:
-                return
-            with contextlib.suppress(OSError):
-                self._talk(self._open)
-            with self._lock:
-                self.bound.clear()
-                self._todo.extendleft(self._out[number] for number in reversed(self._out))
-                self._out.clear()
-                self._open.close()
-
-    def _talk(self, stream: socket.socket) -> None:
-        rest = b""
-        while data := stream.recv(1 << 18):
-            rest += data
-            at = 0
-            with self._lock:
-                while len(rest) - at >= 16:
-                    size, command, status, sequence = struct.unpack_from(">IIII", rest, at)
-                    if len(rest) - at < size:
-                        break
-                    at += size
-                    self._hear(stream, command, status, sequence)
-                rest = rest[at:]
-                self._write()
-                if not self._todo and not self._out:
-                    self._done.set()
-
-    def _hear(self, stream: socket.socket, command: int, status: int, sequence: int) -> None:
-        match command:
-            case Command.DELIVER_SM_RESP:
-                body = self._out.pop(sequence)
-                if status:
-                    self._todo.append(body)
-                else:
-                    self.answered += 1
-            case Command.BIND_TRANSCEIVER:
-                stream.sendall(_pdu(command | RESPONSE, sequence, b"smsc\0"))
-                self.bound.set()
-            case _ if not command & RESPONSE:
-                stream.sendall(_pdu(command | RESPONSE, sequence, b""))
-
-
-def _pdu(command: int, sequence: int, body: bytes) -> bytes:
-    return struct.pack(">IIII", 16 + len(body), command, 0, sequence) + body
