@@ -126,7 +126,7 @@ def quick(
             )
 
     try:
-        created = _agreed(desk, attempt)
+        created = _agreed(desk, attempt, lines=True)
     except BadRows as error:
         show_import(desk, error.report)
         raise
@@ -290,18 +290,18 @@ def edit(
     desk.done(sentence if edited.changed else f"campaign {campaign_id} was so already", edited)
 
 
-def _agreed(desk: Desk, attempt: Callable[[bool], M]) -> M:
+def _agreed(desk: Desk, attempt: Callable[[bool], M], *, lines: bool = False) -> M:
     """Try; where it costs or reaches more than usual, tell what, ask, and try again."""
     from engine.operations.drafts import Unconfirmed
 
     try:
         made = attempt(desk.yes)
     except Unconfirmed as unconfirmed:
-        tell_cost(desk, unconfirmed.cost)
+        tell_cost(desk, unconfirmed.cost, lines=lines)
         desk.confirm(f"Send {unconfirmed.cost.segments:,} segments?")
         made = attempt(True)
     else:
-        tell_cost(desk, made.cost)
+        tell_cost(desk, made.cost, lines=lines)
     for notice in made.notices:
         desk.note(notice)
     return made
@@ -347,11 +347,14 @@ def _local(campaign: Campaign) -> str:
     return f"{at:%Y-%m-%d %H:%M} ({campaign.timezone})"
 
 
-def tell_cost(desk: Desk, cost: Cost) -> None:
-    """The count of R-2.1, what it will cost (R-2.2), and whose params are missing (R-2.3)."""
+def tell_cost(desk: Desk, cost: Cost, *, lines: bool = False) -> None:
+    """The count of R-2.1, what it will cost (R-2.2), and whose params are missing (R-2.3).
+
+    `lines`: they were counted in as the lines of a file.
+    """
     from engine.operations.drafts import notices
 
-    for notice in notices(cost):
+    for notice in notices(cost, lines=lines):
         desk.note(notice)
 
 

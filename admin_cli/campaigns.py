@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from admin_cli.campaign_making import Id
-from admin_cli.campaign_making import app as app
+from admin_cli.campaign_preview import app as app
 from admin_cli.desk import Desk, command
 
 if TYPE_CHECKING:

@@ -110,10 +110,11 @@ def _queued(seen: Progress) -> int:
 
 def _moving(pace: Pace) -> str:
     rate = f"{pace.rate:,.0f}/s" if pace.rate >= 10 else f"{pace.rate:.1f}/s"
-    return rate if not pace.eta_s else f"{rate}, {_span(pace.eta_s)} to go"
+    return rate if not pace.eta_s else f"{rate}, {span(pace.eta_s)} to go"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """`8 s`, `3 min`, `2.5 h`."""
     whole = round(seconds)
     if whole < 90:
         return f"{whole} s"

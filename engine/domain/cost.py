@@ -17,7 +17,7 @@ from engine.domain.message import check_length
 from engine.domain.transliterate import transliterate
 from smpp import segments
 from smpp.alphabet import NotInAlphabet, not_in_gsm
-from smpp.segments import Encoding
+from smpp.segments import Count, Encoding
 
 Member = tuple[int, str, Sequence[str]]
 """(id, mobile, params): a tuple, since a list has up to a million of them."""
@@ -49,6 +49,7 @@ class Cost:
     missing: int
     missing_params: Mapping[int, int]
     missing_mobiles: tuple[str, ...]
+    missing_ids: tuple[int, ...]
 
 
 class Meter:
@@ -73,14 +74,19 @@ class Meter:
         self._examined = 0
         self._missing = 0
         self._missing_params: Counter[int] = Counter()
-        self._missing_mobiles: list[str] = []
+        self._missing_first: list[tuple[str, int]] = []
         self._refused = 0
         self._first_refused: str | None = None
 
     def add(self, members: Iterable[Member]) -> None:
         """Count these recipients in. Raises Refused for a text that forced GSM can't carry."""
+        if not self._template.params:  # all get the same
+            members = list(members)
+            members, others = members[:1], max(len(members) - 1, 0)
+        else:
+            others = 0
         merge = self._template.merge
-        for _, mobile, params in members:
+        for place, mobile, params in members:
             text = merge(params)
             if self._transliterated:
                 text = transliterate(text)
@@ -98,8 +104,12 @@ class Meter:
             if lacking := missing(self._template, params):
                 self._missing += 1
                 self._missing_params.update(lacking)
-                if len(self._missing_mobiles) < _NAMED:
-                    self._missing_mobiles.append(mobile)
+                if len(self._missing_first) < _NAMED:
+                    self._missing_first.append((mobile, place))
+            if others:
+                self._histogram[parts] += others
+                self._encodings[encoding] += others
+                self._refused += others if parts > self._most else 0
 
     def check_text(self) -> None:
         """Refuse, before any recipient is known, a text that can't go out with any params."""
@@ -134,18 +144,15 @@ class Meter:
             largest_mobile=self._largest[2] if self._template.params else None,
             missing=self._missing,
             missing_params=dict(sorted(self._missing_params.items())),
-            missing_mobiles=tuple(self._missing_mobiles),
+            missing_mobiles=tuple(mobile for mobile, _ in self._missing_first),
+            missing_ids=tuple(place for _, place in self._missing_first),
         )
 
     def _cut(self, text: str, mobile: str | None) -> tuple[int, Encoding]:
         try:
             parts = segments.split(text, self._encoding, reference=0)
         except NotInAlphabet as error:
-            whose = f"with the params of {mobile} " if mobile else ""
-            raise Refused(
-                f"{whose}the message holds {name_characters(error.characters)}, which GSM can't "
-                "carry; remove it, or use --encoding auto"
-            ) from error
+            raise _not_carried(error, mobile) from error
         except segments.TooManySegments:
             # More than can be numbered, so above any limit: their number is for the refusal.
             count = segments.count(text, self._encoding)
@@ -153,8 +160,18 @@ class Meter:
         return len(parts), Encoding.UCS2 if parts[0].data_coding else Encoding.GSM
 
 
-def notices(cost: Cost) -> list[str]:
+def measured_text(text: str, encoding: str) -> Count:
+    """What one text takes, as it is. Raises Refused for what forced GSM can't carry."""
+    try:
+        return segments.count(text, _forced(encoding))
+    except NotInAlphabet as error:
+        raise _not_carried(error, None) from error
+
+
+def notices(cost: Cost, *, lines: bool = False) -> list[str]:
     """What a person should know before it is sent, a sentence a line (R-2.1 to R-2.3).
+
+    `lines`: the recipients were counted in as the lines of a file.
 
     >>> notices(cost)
     ['message: 12 characters, 12 GSM units, 1 segment']
@@ -164,26 +181,25 @@ def notices(cost: Cost) -> list[str]:
     )
     unit = "GSM" if cost.encoding is Encoding.GSM else "UCS-2"
     size = f"{cost.characters} characters, {cost.units} {unit} units, {_segments(cost.largest)}"
-    lines = [f"{which}: {size}"]
+    said = [f"{which}: {size}"]
     if ucs2 := cost.encodings.get(Encoding.UCS2):
         whose = (
             "" if ucs2 == cost.recipients else f" for {ucs2:,} of {cost.recipients:,} recipients"
         )
         why = f": {name_characters(cost.forced_by)}" if cost.forced_by else ""
-        lines.append(f"sent as UCS-2{whose}{why}")
+        said.append(f"sent as UCS-2{whose}{why}")
     if cost.largest > 1:
-        lines.append(
+        said.append(
             f"cost: {cost.segments:,} segments for {cost.recipients:,} recipients "
             f"(segments → recipients: {_line(cost.histogram)})"
         )
     if cost.missing:
         params = ", ".join(f"%%{n}%% for {count:,}" for n, count in cost.missing_params.items())
         more = ", …" if cost.missing > len(cost.missing_mobiles) else ""
-        lines.append(
-            f"params are missing: {params}; they are left empty, for "
-            f"{', '.join(cost.missing_mobiles)}{more}"
-        )
-    return lines
+        first = zip(cost.missing_mobiles, cost.missing_ids, strict=True)
+        whose = ", ".join(f"{mobile} (line {n:,})" if lines else mobile for mobile, n in first)
+        said.append(f"params are missing: {params}; they are left empty, for {whose}{more}")
+    return said
 
 
 def name_characters(characters: Sequence[str], *, most: int = 8) -> str:
@@ -203,6 +219,14 @@ def _forced(encoding: str) -> Encoding | None:
         return Encoding(encoding)
     except ValueError:
         raise Refused(f'encoding "{encoding}": there are auto, gsm and ucs2') from None
+
+
+def _not_carried(error: NotInAlphabet, mobile: str | None) -> Refused:
+    whose = f"with the params of {mobile} " if mobile else ""
+    return Refused(
+        f"{whose}the message holds {name_characters(error.characters)}, which GSM can't "
+        "carry; remove it, or use --encoding auto"
+    )
 
 
 def _line(histogram: Mapping[int, int]) -> str:

@@ -115,10 +115,7 @@ def send(
     count = rules.measure(text, settings.get(tx, application.id, SEGMENTS_MAX))
     source = senders.get(tx, application.id, sender)
     cleaned = number_of(tx, application.id, mobile)
-    if blacklist.blacklisted(tx, application.id, [cleaned.mobile]):
-        raise Refused(f"{cleaned.mobile} is on the blacklist: nothing is sent to it")
-    if launching.unwanted(tx, application.id, None, [cleaned.mobile]):
-        raise Refused(f"{cleaned.mobile} has opted out of all messages: nothing is sent to it")
+    check_wanted(tx, application.id, cleaned.mobile)
     if count.segments > 1 and not confirmed:
         raise Unconfirmed(count)
     stored.make_room(tx)
@@ -154,6 +151,14 @@ def send(
         encoding=count.encoding.value,
         notices=_notices(count, cleaned.mobile, cleaned.warnings),
     )
+
+
+def check_wanted(tx: Tx, application_id: int, mobile: str) -> None:
+    """Refuse a number that wants nothing of the application, or must get nothing."""
+    if blacklist.blacklisted(tx, application_id, [mobile]):
+        raise Refused(f"{mobile} is on the blacklist: nothing is sent to it")
+    if launching.unwanted(tx, application_id, None, [mobile]):
+        raise Refused(f"{mobile} has opted out of all messages: nothing is sent to it")
 
 
 def show(tx: Tx, actor: Actor, message_id: int, *, now: datetime) -> Shown:

@@ -39,11 +39,18 @@ def change(tx: Tx, campaign_id: int, now_is: NewCampaign) -> None:
 def move(
     tx: Tx, campaign_id: int, state: CampaignState, now: datetime, *, reason: str | None = None
 ) -> None:
-    """Bring a campaign into a state; `reason` is why a person paused it."""
+    """Bring a campaign into a state; `reason` is why a person paused it.
+
+    One that had the turn keeps its place in line. What is unsent of one that is stopped is left to
+    the queue (`clearing`).
+    """
     tx.execute(  # campaign_pkey
         """
         UPDATE campaign
-           SET state = %(state)s, pause_reason = %(reason)s,
+           SET state = %(state)s::campaign_state, pause_reason = %(reason)s,
+               yielded_at = CASE WHEN state = 'running' THEN %(now)s ELSE yielded_at END,
+               clearing = CASE WHEN %(state)s = 'stopped' AND started_at IS NOT NULL
+                               THEN 'cancelled'::message_state ELSE clearing END,
                ended_at = CASE WHEN %(ended)s THEN %(now)s ELSE ended_at END
          WHERE id = %(id)s
         """,
@@ -105,6 +112,16 @@ def count_recipients(tx: Tx, campaign_id: int) -> int:
     """How many recipients a campaign has that has its own."""
     row = tx.execute(  # campaign_recipient_pkey
         "SELECT count(*) FROM campaign_recipient WHERE campaign_id = %s", (campaign_id,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def count_deleted(tx: Tx, list_id: int) -> int:
+    """How many members were deleted from a list, and could be restored."""
+    # member_pkey by its list: 0.1 s for a million
+    row = tx.execute(
+        "SELECT count(*) FROM member WHERE list_id = %s AND deleted_at IS NOT NULL", (list_id,)
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -28,6 +28,7 @@ from tests.benchmarks import (
     imports,
     million,
     mo,
+    preview,
     promises,
     receipts,
     startup,
@@ -65,6 +66,7 @@ MODULES = {
     "fleet": (fleet, False),
     "million": (million, False),
     "imports": (imports, False),
+    "preview": (preview, False),
     "hours": (hours, False),
     "promises": (promises, False),
 }

@@ -1,0 +1,71 @@
+"""How long a campaign will take (R-2.5)."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from engine.domain.estimate import Lane, estimate
+from engine.domain.hours import Hours
+
+START = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)  # a Tuesday
+MORNINGS = Hours(from_hour=8, to_hour=10, days=0b0001111, zone=ZoneInfo("UTC"))
+
+
+def lane(rate: float, window: int = 10, latency_s: float | None = None) -> Lane:
+    return Lane(carrier="tui", rate=rate, window=window, latency_s=latency_s)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "rate", "seconds"),
+    [
+        ([lane(100)], None, 200),  # segments count
+        ([lane(100), lane(300)], None, 50),
+        ([lane(100)], 10, 1000),  # messages count
+        ([lane(0, 10, 0.1)], None, 200),  # the window is what limits
+        ([lane(50, 10, 0.1)], None, 400),
+        ([lane(0)], None, None),
+        ([lane(0), lane(100)], None, None),  # as fast as the first one likes
+        ([lane(0)], 100, 100),
+        ([], 100, 100),
+        ([], None, None),
+    ],
+)
+def test_what_limits_it(lanes: list[Lane], rate: float | None, seconds: float | None) -> None:
+    """R-2.5: carriers by segments, the campaign's own rate by messages, whichever is slower."""
+    found = estimate(
+        segments=20_000, messages=10_000, lanes=lanes, rate=rate, start=START, hours=None
+    )
+    assert found.sending_s == seconds
+    assert (found.ends_at is None) == (seconds is None)
+
+
+@pytest.mark.parametrize(
+    ("start", "messages", "first", "end"),
+    [
+        ("2026-12-01 09:00", 3600, "2026-12-01 09:00", "2026-12-01 10:00"),  # up to the last second
+        ("2026-12-01 09:00", 3601, "2026-12-01 09:00", "2026-12-02 08:00:01"),
+        ("2026-12-01 12:00", 60, "2026-12-02 08:00", "2026-12-02 08:01"),
+        ("2026-12-03 09:00", 7200, "2026-12-03 09:00", "2026-12-07 09:00"),  # over the week-end
+    ],
+)
+def test_it_goes_on_when_the_hours_open(start: str, messages: int, first: str, end: str) -> None:
+    """R-2.5, R-4.3: the hours from Monday to Thursday, 8 to 10."""
+    found = estimate(
+        segments=messages,
+        messages=messages,
+        lanes=[],
+        rate=1.0,
+        start=datetime.fromisoformat(start).replace(tzinfo=UTC),
+        hours=MORNINGS,
+    )
+    assert f"{found.starts_at:%Y-%m-%d %H:%M}" == first
+    assert found.ends_at == datetime.fromisoformat(end).replace(tzinfo=UTC)
+
+
+def test_what_would_take_years_has_no_end() -> None:
+    """R-2.5: somebody has mistyped the rate."""
+    found = estimate(
+        segments=1_000_000, messages=1_000_000, lanes=[], rate=0.001, start=START, hours=MORNINGS
+    )
+    assert (found.sending_s, found.ends_at) == (1e9, None)
