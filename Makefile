@@ -6,6 +6,7 @@ PYTHON ?=
 JOBS ?= 2
 ARGS ?=
 MINUTES ?= 5
+PDUS ?= 100000
 export PYTHON
 
 PY := .venv/bin/python
@@ -28,6 +29,7 @@ help: ## this page
 	@echo 'PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; else the newest found)'
 	@echo 'ARGS="--recipients 50"    handed on to demo, test (pytest) and bench'
 	@echo 'MINUTES=30               how long fuzz goes on'
+	@echo 'PDUS=1000                how many PDUs of each kind fuzz compares with smpplib before (100000)'
 	@echo 'JOBS=2                    how many processes the tests use'
 
 install: .venv/installed ## .venv with pinned dependencies, and in it .venv/bin/siaran
@@ -55,7 +57,8 @@ bench: install ## how fast it is on this machine
 fuzz: install ## octets from outside, guided by coverage, for MINUTES (5)
 	@$(PIP) install --no-deps --requirement tests/fuzz/requirements.txt || \
 		echo 'atheris does not install here: fuzzing by chance' >&2
-	@SIARAN_LENGTHS=all $(PY) -m pytest -q -n $(JOBS) tests/unit/smpp/test_lengths.py
+	@SIARAN_LENGTHS=all SIARAN_PDUS=$(PDUS) $(PY) -m pytest -q -n $(JOBS) --dist load \
+		tests/unit/smpp/test_lengths.py tests/protocol/test_oracle.py
 	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 clean: ## removes .venv and everything else that was made here
