@@ -4,6 +4,8 @@ TLS is 1.2 or newer, and verified: the chain against a CA, the certificate again
 which is also what SNI tells. Whatever is wrong with it is one line for a person.
 """
 
+import contextlib
+import errno
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +19,8 @@ import trio
 Trouble = Literal["name", "network", "timeout", "tls"]
 
 _LISTEN_BACKLOG: Final = 128
+_PORTS_TRIED: Final = 10
+"""Of those that the system chose for one address, until one is free on the others, too."""
 _HANDSHAKE_S: Final = 10.0
 """How long our listener waits for a client's part of the handshake."""
 
@@ -191,11 +195,25 @@ async def serve(
             return
         await handler(stream)
 
-    listeners = await trio.open_tcp_listeners(port, host=host, backlog=_LISTEN_BACKLOG)
+    listeners = await _listeners(host, port)
     bound_port: int = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, prepared, listeners)
         task_status.started(bound_port)
+
+
+async def _listeners(host: str, port: int) -> list[trio.SocketListener]:
+    """All addresses of a host on one port: for 0 each would be given one of its own."""
+    for _ in range(_PORTS_TRIED):
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=_LISTEN_BACKLOG)
+        ports = [listener.socket.getsockname()[1] for listener in listeners]
+        if len(set(ports)) == 1:
+            return listeners
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
+        with contextlib.suppress(OSError):  # taken on one of the addresses: another one, then
+            return await trio.open_tcp_listeners(ports[0], host=host, backlog=_LISTEN_BACKLOG)
+    raise OSError(errno.EADDRINUSE, f"no port is free on all addresses of {host}")
 
 
 # ---- files ------------------------------------------------------------------------------------

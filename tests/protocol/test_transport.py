@@ -249,3 +249,26 @@ async def test_a_port_that_is_taken() -> None:
     """R-5.12: `OSError`, for whoever started it to explain."""
     with socket.create_server((LOCAL, 0)) as taken, pytest.raises(OSError, match="in use"):
         await transport.serve(trio.aclose_forcefully, LOCAL, taken.getsockname()[1])
+
+
+@pytest.mark.trio
+async def test_all_addresses_of_a_host_are_served_on_one_port() -> None:
+    """R-5.12: `localhost` may be 127.0.0.1 and ::1, and there is one port to tell of."""
+    addresses = (LOCAL, "127.0.0.2")
+
+    class Both(trio.abc.HostnameResolver):
+        async def getaddrinfo(self, host: Any, port: Any, *args: Any) -> Any:
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, (address, port or 0)) for address in addresses]
+
+        async def getnameinfo(self, *args: Any) -> Any:
+            raise NotImplementedError
+
+    trio.socket.set_custom_hostname_resolver(Both())
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            serve = partial(transport.serve, trio.aclose_forcefully, "smsc.test", 0)
+            port = await nursery.start(serve)
+            for address in addresses:
+                await (await trio.open_tcp_stream(address, port)).aclose()
+            nursery.cancel_scope.cancel()
