@@ -79,6 +79,9 @@ def cell(value: Any) -> str:
             return "yes" if value else "no"
         case int():
             return f"{value:,}"
+        case float():
+            short = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3f}"
+            return short.rstrip("0").rstrip(".")
         case datetime():
             return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         case list() | tuple():

@@ -1,6 +1,6 @@
 """`siaran.toml` and the environment become settings, or one line that says what to correct.
 
-siaran.toml, line 12: carriers.tui.window = 2000: expected a whole number, 1 to 1000 (R-5.3)
+siaran.toml, line 12: carriers.tui.window = 2000: expected a whole number, 1 to 1000
 """
 
 import re

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.settings import Settings
@@ -18,7 +18,8 @@ class Status:
     """How the database is. `clients` are other connections to it; no secrets.
 
     Of an embedded one that doesn't run only `data_dir`, `size_bytes` and `clients` (its own
-    processes) are known; of a server by URL `data_dir` is not shown to everybody.
+    processes) are known; `socket` is the directory of its socket, for `psql -h`. Of a server by URL
+    `data_dir` is not shown to everybody.
     """
 
     kind: str  # embedded, server
@@ -29,6 +30,7 @@ class Status:
     pending: list[str]
     size_bytes: int
     data_dir: Path | None
+    socket: Path | None
     clients: int
 
 
@@ -36,11 +38,12 @@ def status(settings: Settings) -> Status:
     """How the configured database is. Starts nothing, changes nothing. Raises Unreachable."""
     url = settings.database.url
     if url is not None:
-        return _status_of("server", url.reveal(), None)
+        return _status_of("server", url.reveal())
     home = embedded.default_home()
     found = embedded.status(home)
     if found.running:
-        return _status_of("embedded", found.url, found.data_dir)
+        running = _status_of("embedded", found.url)
+        return replace(running, where=str(home), data_dir=found.data_dir, socket=found.socket_dir)
     return Status(
         kind="embedded",
         where=str(home),
@@ -50,6 +53,7 @@ def status(settings: Settings) -> Status:
         pending=[],
         size_bytes=found.size_bytes,
         data_dir=found.data_dir,
+        socket=None,
         clients=found.clients,
     )
 
@@ -80,7 +84,7 @@ def _own_home(settings: Settings) -> Path:
     return embedded.default_home()
 
 
-def _status_of(kind: str, url: str, data_dir: Path | None) -> Status:
+def _status_of(kind: str, url: str) -> Status:
     with contextlib.closing(Database.open(url)) as database:
         found = database.run(server.describe)
         return Status(
@@ -91,6 +95,7 @@ def _status_of(kind: str, url: str, data_dir: Path | None) -> Status:
             schema_version=database.run(migrations.current),
             pending=database.run(migrations.pending),
             size_bytes=found.size_bytes,
-            data_dir=data_dir,
+            data_dir=None,
+            socket=None,
             clients=found.clients,
         )

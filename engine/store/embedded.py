@@ -55,6 +55,7 @@ class Status:
     size_bytes: int
     clients: int
     url: str
+    socket_dir: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,7 @@ def status(home: Path) -> Status:
         size_bytes=_size_bytes(place.data),
         clients=place.count_clients(),
         url=place.url,
+        socket_dir=place.socket_dir,
     )
 
 

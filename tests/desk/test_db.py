@@ -74,6 +74,8 @@ def test_the_embedded_one_is_ready_at_once_and_says_where_it_is(
     status = siaran("db", "status", "--json").json
     assert (status["kind"], status["running"], status["pending"]) == ("embedded", True, [])
     assert status["data_dir"].startswith(str(new_home))
+    assert status["where"] == str(new_home)
+    assert any(Path(status["socket"]).glob(".s.PGSQL.*"))  # what `psql -h` wants to know
     assert status["server_version"].startswith("18")
     assert status["size_bytes"] > 0
 
@@ -82,6 +84,7 @@ def test_status_and_stop_start_nothing(siaran: Siaran, new_home: Path) -> None:
     """Who asks whether it runs does not want it to."""
     status = siaran("db", "status", "--json").json
     assert (status["running"], status["server_version"]) == (False, None)
+    assert status["socket"] is None
     assert siaran("db", "stop", "--json").json["was_running"] is False
     assert list(new_home.iterdir()) == []
 

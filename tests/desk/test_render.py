@@ -60,6 +60,15 @@ def test_a_table_on_a_terminal_keeps_numbers_whole(
     assert " ".join(out.split()).count("paid.") == 3
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.526342, "0.526"), (12.0, "12"), (0.1, "0.1"), (1234.5678, "1,234.57"), (0.0, "0")],
+)
+def test_a_fraction_is_as_long_as_somebody_reads(value: float, shown: str) -> None:
+    """Scripts have all of it (--json)."""
+    assert render.cell(value) == shown
+
+
 def test_nothing_found_is_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """stdout holds results only."""
     render.rows([], ("name",), empty="no things", as_json=False)

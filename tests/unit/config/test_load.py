@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from config import kinds
 from config.kinds import Secret
 from config.load import ConfigError, load
 from config.settings import BindMode, Binds, Route, Settings, Share
@@ -232,3 +234,14 @@ def test_what_this_version_cannot_do_is_refused_and_not_ignored(
 def test_a_default_that_is_written_out_asks_for_nothing_new(loaded: Loader) -> None:
     settings = loaded(TUI + 'receipt_id = "as-is"\naccepted_is_final = false\n')
     assert settings == loaded(TUI)
+
+
+def test_no_error_speaks_of_requirements() -> None:
+    """What is expected is said to who writes siaran.toml, not to who wrote Siaran."""
+    said = [str(extra) for kind in vars(kinds).values() for extra in _extras(kind)]
+    assert len(said) > 20
+    assert not [one for one in said if "R-" in one]
+
+
+def _extras(kind: Any) -> list[Any]:
+    return [getattr(meta, "extra", None) for meta in getattr(kind, "__metadata__", ())]
