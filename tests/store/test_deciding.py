@@ -318,3 +318,28 @@ def test_what_was_decided_is_counted(road: Road) -> None:
         "off the blacklist": 1,
     }
     assert done.responses == {"optin": 2, "optout": 1, "help": 1}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_opt_out_stops_what_a_running_campaign_has_not_launched(road: Road, tied: bool) -> None:
+    """R-3.7, R-6.3: 100 of 100, whether it answers an earlier campaign or none."""
+    list_id = road.list_of(150)
+    if tied:
+        road.campaign(list_id=list_id)
+        wide = road.line(window=200)
+        road.turn()
+        road.settle(*all_ok(wide, prefix="first"))
+        road.down.add(wide.plan.name)
+    campaign = road.campaign(list_id=list_id)
+    line = road.line(window=10, carrier="dua")
+    road.turn()
+    launched = {message.mobile for message in road.messages(campaign) if message.attempt}
+    assert len(launched) == len(line.wire) == 10
+    waiting = [one.mobile for one in road.messages(campaign) if one.mobile not in launched]
+    stopped = waiting[:100]
+    take(road, *(deliver("STOP", source=mobile[1:]) for mobile in stopped))
+    for n in range(40):  # turns look at a few windows' worth at a time, whatever they skip of it
+        road.turn(all_ok(line, prefix=f"{n}"))
+    states = {message.mobile: message.state for message in road.messages(campaign)}
+    assert [states[mobile] for mobile in stopped] == ["skipped"] * 100
+    assert {state for mobile, state in states.items() if mobile not in stopped} == {"sent"}
