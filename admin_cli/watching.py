@@ -68,7 +68,7 @@ def follow(
     """Look again and again until it is `over`, showing what is seen; the last look.
 
     Over is when the campaign has ended, if nothing else is said; `why` is asked when nothing
-    moves. On a terminal a table; else a line for what has changed, one a second; nothing when
+    moves, and at once of one that is waiting or paused. On a terminal a table; else a line for what has changed, one a second; nothing when
     `quiet`.
     """
     pace = Pace()
@@ -82,7 +82,7 @@ def follow(
             if seen.started_at is not None:  # before, nobody is queued
                 pace.look(now_s, _queued(seen))
             last = (over or _ended)(seen)
-            still = now_s - moved_s >= STILL_S and not last
+            still = (now_s - moved_s >= STILL_S or _held(seen)) and not last
             show(seen, pace, why() if why and still else None, last)
             if last:
                 return seen
@@ -100,6 +100,11 @@ def _ended(seen: Progress) -> bool:
     from engine.operations.campaigns import ENDED
 
     return seen.state in ENDED
+
+
+def _held(seen: Progress) -> bool:
+    """Nothing moves of it now, and somebody knows why."""
+    return seen.state in ("waiting", "paused")
 
 
 def _queued(seen: Progress) -> int:

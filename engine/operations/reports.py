@@ -24,7 +24,8 @@ class Report:
     """What became of one campaign. The sum of `counts`, which has every state, is `recipients`.
 
     Before the start there are no recipients: None, all counts 0, and `planned` is the list's size
-    now. `segments` are those that the SMSC took; `duration_s` runs to the end or to now.
+    now. `segments` are those that the SMSC took, some of which its receipts say are on the handset;
+    `duration_s` runs to the end or to now.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Report:
     recipients: int | None
     counts: Mapping[MessageState, int]
     segments: int
+    segments_delivered: int
     replies: int
     opted_out: int
 
@@ -60,17 +62,17 @@ def campaign(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Report
     found = campaigns.get(tx, actor, campaign_id)
     progress = campaigns.progress(tx, actor, campaign_id)
     application = application_of(tx, actor)
-    counted = (0, 0, 0)
+    counted, taken = (0, 0), (0, 0)
     if progress.started_at is not None:
         span = reports.span(tx, progress.started_at, progress.ended_at)
+        taken = reports.segments_sent(tx, found.id, span)
         counted = (
-            reports.segments_sent(tx, found.id, span),
             reports.replies(tx, application.id, found.id, span.first),
             0
             if found.list_id is None
             else reports.opted_out(tx, application.id, found.list_id, progress.started_at),
         )
-    segments, replies, opted_out = counted
+    replies, opted_out = counted
     return Report(
         id=found.id,
         state=progress.state,
@@ -84,7 +86,8 @@ def campaign(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Report
         planned=campaigns.planned(tx, found),
         recipients=progress.recipients,
         counts=progress.counts,
-        segments=segments,
+        segments=taken[0],
+        segments_delivered=taken[1],
         replies=replies,
         opted_out=opted_out,
     )

@@ -36,19 +36,20 @@ def span(tx: Tx, started_at: datetime, ended_at: datetime | None) -> Span:
     return Span(first=row[0], end=row[1])
 
 
-def segments_sent(tx: Tx, campaign_id: int, span: Span) -> int:
-    """Count the segments of a campaign that the SMSC took."""
+def segments_sent(tx: Tx, campaign_id: int, span: Span) -> tuple[int, int]:
+    """Count the segments of a campaign that the SMSC took, and those that are on the handset."""
     # A parallel scan of the partitions in the span: pruned by id, no index helps a whole campaign.
     row = tx.execute(
         """
-        SELECT coalesce(sum(bit_count(accepted::bit(32))), 0)::bigint FROM message
-        WHERE id >= %s AND id < %s AND campaign_id = %s AND accepted <> 0
+        SELECT coalesce(sum(bit_count(accepted::bit(32))), 0)::bigint,
+               coalesce(sum(bit_count(delivered::bit(32))), 0)::bigint
+          FROM message
+         WHERE id >= %s AND id < %s AND campaign_id = %s AND accepted <> 0
         """,
         (span.first, span.end, campaign_id),
     ).fetchone()
     assert row is not None
-    count: int = row[0]
-    return count
+    return row[0], row[1]
 
 
 def replies(tx: Tx, application_id: int, campaign_id: int, first_id: int) -> int:
@@ -98,16 +99,24 @@ def numbers(
 
 
 def unfed(tx: Tx, campaign_id: int, *, after_id: int, rows: int) -> list[tuple[Any, ...]]:
-    """Give the next members of a started campaign that are not message rows yet (queued).
+    """Give the next recipients of a started campaign that are not message rows yet (queued).
 
-    Tuples of (member id, mobile, params), by id, at most `rows`.
+    Tuples of (recipient's id, mobile, params), by id, at most `rows`.
     """
-    return tx.execute(  # campaign_pkey, member_pkey
+    return tx.execute(
+        # campaign_pkey; member_pkey, or campaign_recipient_pkey for one that has its own
         """
-        SELECT m.id, m.mobile, m.params
-        FROM campaign c JOIN member m ON m.list_id = c.list_id
-        WHERE c.id = %s AND m.id > greatest(c.fed_member_id, %s) AND m.id <= c.last_member_id
-        ORDER BY m.id LIMIT %s
+        (SELECT m.id, m.mobile, m.params
+           FROM campaign c JOIN member m ON m.list_id = c.list_id
+          WHERE c.id = %(campaign)s AND c.from_campaign_id IS NULL
+            AND m.id > greatest(c.fed_member_id, %(after)s) AND m.id <= c.last_member_id
+          ORDER BY m.id LIMIT %(rows)s)
+        UNION ALL
+        (SELECT r.id, r.mobile, r.params
+           FROM campaign c JOIN campaign_recipient r ON r.campaign_id = c.id
+          WHERE c.id = %(campaign)s AND c.from_campaign_id IS NOT NULL
+            AND r.id > greatest(c.fed_member_id, %(after)s) AND r.id <= c.last_member_id
+          ORDER BY r.id LIMIT %(rows)s)
         """,
-        (campaign_id, after_id, rows),
+        {"campaign": campaign_id, "after": after_id, "rows": rows},
     ).fetchall()

@@ -194,6 +194,7 @@ def outcome(
             recipients=3,
             counts=counts,
             segments=3,
+            segments_delivered=3,
             replies=len(replies),
             opted_out=0,
         ),

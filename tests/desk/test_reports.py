@@ -39,10 +39,11 @@ def running(siaran: Siaran, database: Database) -> str:
         )
         tx.execute(
             """
-            INSERT INTO message (id, campaign_id, application_id, class, total, accepted, state,
-                                 state_at, created_at, mobile, sender, reason, params)
-            SELECT next_id(), c.id, c.application_id, 2, 2, accepted, v.state::message_state, now(),
-                   now(), mobile, c.sender, reason, ARRAY['Name']
+            INSERT INTO message (id, campaign_id, application_id, class, total, accepted,
+                                 delivered, state, state_at, created_at, mobile, sender, reason, params)
+            SELECT next_id(), c.id, c.application_id, 2, 2, accepted,
+                   CASE v.state WHEN 'delivered' THEN accepted ELSE 0 END, v.state::message_state,
+                   now(), now(), mobile, c.sender, reason, ARRAY['Name']
             FROM campaign c, (VALUES ('+64211234500', 3, 'delivered', NULL),
                                      ('+64211234501', 1, 'failed', '=EXPIRED'),
                                      ('+64211234502', 0, 'queued', NULL)
@@ -69,7 +70,8 @@ def test_the_report_balances(siaran: Siaran, running: str) -> None:
     assert report["recipients"] == sum(report["counts"].values()) == 5
     counts = {state: n for state, n in report["counts"].items() if n}
     assert counts == {"queued": 3, "delivered": 1, "failed": 1}
-    assert (report["segments"], report["planned"]) == (3, None)
+    assert (report["segments"], report["segments_delivered"]) == (3, 2)
+    assert report["planned"] is None
     assert report["duration_s"] >= 0
 
 
@@ -160,3 +162,25 @@ def test_before_the_start_there_is_only_a_plan(siaran: Siaran) -> None:
     report = siaran("report", "campaign", campaign, "--json").json
     assert (report["planned"], report["recipients"], report["duration_s"]) == (1, None, None)
     assert siaran("report", "campaign", campaign, "--csv", "queued", "--json").json == []
+
+
+def test_recipients_of_an_earlier_campaign_are_reported_too(
+    siaran: Siaran, running: str, database: Database
+) -> None:
+    """R-7.6, R-3.2: they have no list of their own, and are queued until they are message rows."""
+    words = ("--from", running, "--status", "failed", "--message", "Hi", "--now", "--json")
+    campaign = str(siaran("campaign", "new", *words).json["campaign"]["id"])
+
+    def start(tx: Tx) -> None:
+        tx.execute(
+            """
+            UPDATE campaign SET state = 'running', started_at = now(), recipients = 1,
+                   last_member_id = (SELECT max(id) FROM campaign_recipient WHERE campaign_id = %s)
+             WHERE id = %s
+            """,
+            (campaign, campaign),
+        )
+
+    database.run(start)
+    answer = siaran("report", "campaign", campaign, "--csv", "queued")
+    assert [line.split(",")[0] for line in answer.out.splitlines()[1:]] == ["+64211234501"]

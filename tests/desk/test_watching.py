@@ -93,3 +93,17 @@ def test_who_waits_is_told_why(
     reasons = iter(["no engine is up"] * 3)
     follow(lambda: next(coming), quiet=False, why=lambda: next(reasons), every_s=0)
     assert capsys.readouterr().out == "scheduled: no engine is up\ncancelled\n"
+
+
+def test_one_that_is_held_says_why_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """R-3.4, R-3.5: a paused or waiting one does not move, and there is no need to see that first."""
+    coming = iter(
+        [seen(CampaignState.PAUSED), seen(CampaignState.WAITING), seen(CampaignState.STOPPED)]
+    )
+    reasons = iter(["wrong price", "campaign 3 is sending"])
+    follow(lambda: next(coming), quiet=False, why=lambda: next(reasons), every_s=0)
+    assert capsys.readouterr().out.splitlines() == [
+        "paused: wrong price",
+        "waiting: campaign 3 is sending",
+        "stopped",
+    ]
