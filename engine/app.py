@@ -113,7 +113,12 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
                 "cancel": asking.cancel,
             },
         )
-        dispatch = Dispatch(db=db, metrics=metrics, fed=gateway.look)
+        dispatch = Dispatch(
+            db=db,
+            metrics=metrics,
+            fed=gateway.look,
+            routes=lambda up: gateway.network.open_routes(up),
+        )
 
         def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta) -> None:
             turn.sweep(tx, node_id, epoch, oldest, gateway.network)

@@ -12,14 +12,19 @@ from datetime import datetime
 import trio
 
 from engine import clock, log
-from engine.domain.campaign import CampaignState, next_turn
+from engine.domain.campaign import CampaignState, Holding, next_turn
 from engine.domain.errors import Unreachable
 from engine.metrics import Metrics
-from engine.store import campaigns, dispatching
+from engine.store import clearing, dispatching, hours, queue
 from engine.store.db import CommitUnknown, Database, Tx
+from engine.store.queue import Routes
 
 LOOK_S = 0.5
 COMPACT_S = 5.0
+
+
+# What would be put aside again at once.
+_SHUT = (Holding.HOURS, Holding.QUOTA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +36,37 @@ class Step:
     hungry: bool
 
 
-def step(tx: Tx, application_id: int, now: datetime) -> Step | None:
-    """One application's step; None while another node takes one."""
+def step(tx: Tx, application_id: int, now: datetime, routes: Routes | None = None) -> Step | None:
+    """One application's step; None while another node takes one.
+
+    `routes` says which routes are open with which carriers; None: all are.
+    """
     if not dispatching.hold(tx, application_id):
         return None
-    facts = campaigns.open_facts(tx, application_id)
+    until = hours.open_until(hours.in_force(tx, application_id), now)
+    hours.tell_campaigns(tx, application_id, until)
+    facts = queue.facts(tx, application_id, now, routes)
     states = {one.id: one.state for one in facts}
+    held_up = {one.id for one in facts if one.hold is not None and one.hold.by in _SHUT}
     moved: list[tuple[int, CampaignState, str]] = []
-    for transition in next_turn(facts, now):
-        expected = states[transition.campaign_id]
-        if dispatching.enter(tx, transition.campaign_id, transition.to_state, [expected], now):
-            states[transition.campaign_id] = transition.to_state
-            moved.append((transition.campaign_id, transition.to_state, transition.reason))
+    for one in next_turn(facts, now):
+        expected = states[one.campaign_id]
+        if dispatching.enter(tx, one.campaign_id, one.to_state, [expected], now, yields=one.yields):
+            states[one.campaign_id] = one.to_state
+            moved.append((one.campaign_id, one.to_state, one.reason))
     fed, hungry = 0, False
     for campaign_id, state in states.items():
+        if state in (CampaignState.RUNNING, CampaignState.FINISHING) and campaign_id not in held_up:
+            back = dispatching.bring_back(tx, campaign_id, now)
+            fed, hungry = fed + back, hungry or back == dispatching.CHUNK
         if state is CampaignState.RUNNING:
             waiting = dispatching.waiting_in_feed(tx, campaign_id)
             if waiting < dispatching.AHEAD:
-                fed = dispatching.feed_chunk(tx, campaign_id, now)
-                hungry = fed == dispatching.CHUNK and waiting + fed < dispatching.AHEAD
+                made = dispatching.feed_chunk(tx, campaign_id, now)
+                hungry |= made == dispatching.CHUNK and waiting + made < dispatching.AHEAD
+                fed += made
+    for campaign_id, became in clearing.to_clear(tx, application_id):
+        hungry |= clearing.clear_chunk(tx, campaign_id, became, now)
     return Step(moved=tuple(moved), fed=fed, hungry=hungry)
 
 
@@ -61,6 +78,8 @@ class Dispatch:
     metrics: Metrics
     fed: Callable[[], None]
     """Called when there is something new to launch."""
+    routes: Routes | None = None
+    """Which routes are open with which carriers."""
     _wake: trio.Event = field(default_factory=trio.Event)
 
     def look(self) -> None:
@@ -92,7 +111,7 @@ class Dispatch:
                 self._wake = trio.Event()
 
     async def _step(self, application_id: int, name: str) -> bool:
-        done = await self.db.transact(step, application_id, clock.utc_now())
+        done = await self.db.transact(step, application_id, clock.utc_now(), self.routes)
         if done is None:
             return False
         for campaign_id, state, reason in done.moved:

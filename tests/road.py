@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
+
+from psycopg import sql
 
 from config.settings import Carrier
 from engine import clock, dispatch
@@ -20,7 +22,7 @@ from engine.domain.routing import Route, Routing, Share
 from engine.gateway import turn
 from engine.gateway.plans import Network, Plan, plan_of
 from engine.gateway.turn import Answer, Done, Partial, Received, Slots, Token, Work
-from engine.store import control, nodes
+from engine.store import control, nodes, queue
 from engine.store.db import Database, Tx
 from smpp import codec, receipt
 from smpp.pdu import Command, ShortMessage
@@ -32,6 +34,7 @@ FILLED: tuple[LiteralString, ...] = (
     *("message", "submission", "feed", "due", "flight", "tally", "inbox", "mo_seen", "mo_part"),
     *("parked", "parked_candidate", "receipt_watch"),
     *("response", "optout_command", "keyword", "auto_response"),
+    *("sending_hours", "setting", "campaign_recipient", "campaign_pace", "daily_use"),
     *("session", "node", "consent", "blacklist", "member", "campaign", "list"),
 )
 """The tables that a road writes to, in an order that foreign keys allow."""
@@ -177,9 +180,10 @@ class Road:
         list_id: int | None = None,
         at: datetime | None = None,
         created_at: datetime | None = None,
+        **told: object,
     ) -> int:
-        """A campaign that is scheduled, for now or for `at`."""
-        return int(
+        """A campaign that is scheduled, for now or for `at`; `told` are columns of it."""
+        campaign_id = int(
             self.one(
                 """
                 INSERT INTO campaign (application_id, list_id, quick, text, sender, scheduled_at,
@@ -193,6 +197,8 @@ class Road:
                 created_at or clock.utc_now(),
             )
         )
+        self.database.run(_tell, campaign_id, told)
+        return campaign_id
 
     def campaign(self, members: int = 1, **more: Any) -> int:
         """A campaign that runs, its first members fed."""
@@ -249,10 +255,15 @@ class Road:
 
     # ---- what happens
 
-    def step(self, application: str = "default", now: datetime | None = None) -> dispatch.Step:
+    def step(
+        self,
+        application: str = "default",
+        now: datetime | None = None,
+        routes: queue.Routes | None = None,
+    ) -> dispatch.Step:
         """A step of the queue."""
         done = self.database.run(
-            dispatch.step, self.application(application), now or clock.utc_now()
+            dispatch.step, self.application(application), now or clock.utc_now(), routes
         )
         assert done is not None
         self.check()
@@ -480,6 +491,12 @@ def all_ok(line: Line, prefix: str = "A") -> list[Answer]:
         ok(token, f"{prefix}-{token.message_id}-{token.segment}-{token.attempt}", line.carrier_id)
         for token in line.tokens
     ]
+
+
+def _tell(tx: Tx, campaign_id: int, told: Mapping[str, object]) -> None:
+    for column, value in told.items():
+        query = sql.SQL("UPDATE campaign SET {} = %s WHERE id = %s").format(sql.Identifier(column))
+        tx.execute(query, (value, campaign_id))
 
 
 def _execute(tx: Tx, query: LiteralString, args: Iterable[object]) -> None:

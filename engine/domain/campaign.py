@@ -1,4 +1,4 @@
-"""A campaign: its states, its time, whose turn it is to send, and why one is not sending.
+"""A campaign: its states, its time, and whose turn it is to send; `why` says why one is not.
 
     scheduled → waiting → running → finishing → completed
         └──────────────────↗ │ ↖
@@ -6,13 +6,15 @@
 
 In an application one campaign has the turn: the one that is `running`. When all of it that can be
 launched has been, it is `finishing`; the turn passes on, and its stragglers go in the background.
+While nothing of it could be launched (its hours are closed, its route is down), it waits; it is next
+in line when the one that took over finishes.
 A campaign is over (ENDED) when each recipient has a final submit outcome, or when a person or its
 time limit ends it (R-3.4, R-3.8, R-3.9). The same ten words stand in SQL, the command line and
 documents.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,7 +24,6 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from engine.domain.errors import Refused
 from engine.domain.suggest import did_you_mean
-from engine.domain.way_out import WayOut, hindrance, moment
 
 SLOT: Final = timedelta(minutes=10)
 """Scheduled times lie on these (R-3.3)."""
@@ -62,12 +63,15 @@ LEGAL: Final[Mapping[CampaignState, frozenset[CampaignState]]] = MappingProxyTyp
     {
         _S.SCHEDULED: frozenset({_S.WAITING, _S.RUNNING, _S.CANCELLED, _S.EXPIRED}),
         _S.WAITING: frozenset(
-            {_S.SCHEDULED, _S.RUNNING, _S.PAUSED, _S.STOPPED, _S.CANCELLED, _S.EXPIRED}
+            {
+                *(_S.SCHEDULED, _S.RUNNING, _S.PAUSED),
+                *(_S.COMPLETED, _S.STOPPED, _S.CANCELLED, _S.EXPIRED),
+            }
         ),
         _S.RUNNING: frozenset(
             {_S.WAITING, _S.PAUSED, _S.FINISHING, _S.COMPLETED, _S.STOPPED, _S.EXPIRED}
         ),
-        _S.PAUSED: frozenset({_S.WAITING, _S.STOPPED, _S.EXPIRED}),
+        _S.PAUSED: frozenset({_S.WAITING, _S.COMPLETED, _S.STOPPED, _S.EXPIRED}),
         _S.FINISHING: frozenset({_S.COMPLETED, _S.STOPPED, _S.EXPIRED}),
         _S.COMPLETED: frozenset(),
         _S.STOPPED: frozenset(),
@@ -82,12 +86,35 @@ ENDED: Final = frozenset(state for state, following in LEGAL.items() if not foll
 """States that nothing follows."""
 
 
+class Holding(StrEnum):
+    """What keeps all that is left of a campaign from being launched."""
+
+    HOURS = "hours"
+    QUOTA = "quota"
+    ROUTE = "route"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps it from being launched, and until when; None: nobody knows."""
+
+    by: Holding
+    until: datetime | None = None
+
+
+SOON: Final = timedelta(seconds=10)
+"""What can be launched within this time is worth holding the turn for (R-3.4)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignFacts:
     """What the queue must know of a campaign to decide about it.
 
     `unlaunched`: recipients of whom nothing was launched yet, message rows or not; `in_flight`:
-    messages that are launched or uncertain, without a final submit outcome.
+    messages that are launched or uncertain, without a final submit outcome. Of one that has not
+    `begun`, nobody has counted. `yielded_at`: it had the turn and gave it away; `hold` None: some of
+    it can be launched.
     """
 
     id: int
@@ -96,173 +123,112 @@ class CampaignFacts:
     created_at: datetime
     unlaunched: int
     in_flight: int
+    begun: bool = False
+    yielded_at: datetime | None = None
+    not_after: datetime | None = None
+    hold: Hold | None = None
+    rate: float | None = None
+    recipient_time: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A step that the queue takes; the reason is for the log."""
+    """A step that the queue takes; the reason is for the log. `yields`: it is next in line."""
 
     campaign_id: int
     to_state: CampaignState
     reason: str
+    yields: bool = False
 
 
 def next_turn(campaigns: Iterable[CampaignFacts], now: datetime) -> list[Transition]:
     """Decide what becomes of one application's campaigns now: at most one has the turn (R-3.4).
 
-    The one that has it keeps it while something of it is left to launch; then the first of those
-    that are due takes over, in order of scheduled time, then creation, then id. `[]` when all are
-    where they belong.
+    The one that has it keeps it while something of it could be launched now or soon. Held up by
+    hours, a route or a quota it yields; when only retries are left of it, it is finishing. Then the
+    first of those that could send takes over: first those that yielded, then by scheduled time, then
+    creation, then id. `[]` when all are where they belong.
     """
     steps: list[Transition] = []
     holder: int | None = None
-    in_order = _in_order(campaigns)
+    in_order = sorted(campaigns, key=_place)
+    going: list[CampaignFacts] = []
     for one in in_order:
-        match one.state:
-            case CampaignState.RUNNING | CampaignState.FINISHING if not _left(one):
-                reason = "each recipient has a final submit outcome"
-                steps.append(_to(one, CampaignState.COMPLETED, reason))
-            case CampaignState.RUNNING if one.unlaunched == 0:
-                reason = f"all is launched, {one.in_flight:,} in flight"
+        step = _end(one, now)
+        if step is not None:
+            steps.append(step)
+        elif one.state is CampaignState.RUNNING and one.unlaunched == 0:
+            reason = f"all is launched, {one.in_flight:,} in flight"
+            steps.append(_to(one, CampaignState.FINISHING, reason))
+        elif one.state is CampaignState.RUNNING and holder is not None:
+            steps.append(_to(one, CampaignState.WAITING, f"campaign {holder} has the turn"))
+        elif one.state is CampaignState.RUNNING and (hold := held(one, now)) is not None:
+            if hold.by is Holding.RETRY:
+                reason = "all that can be launched has been; the rest is to be tried again"
                 steps.append(_to(one, CampaignState.FINISHING, reason))
-            case CampaignState.RUNNING if holder is None:
-                holder = one.id
-            case CampaignState.RUNNING:
-                steps.append(_to(one, CampaignState.WAITING, f"campaign {holder} has the turn"))
-    for one in in_order:
-        if one.state not in _QUEUED or one.scheduled_at > now:
-            continue
-        if holder is None:
+            else:
+                reason = f"nothing of it can be launched now: {hold.by}"
+                steps.append(_to(one, CampaignState.WAITING, reason, yields=True))
+        elif one.state is CampaignState.RUNNING:
+            holder = one.id
+        elif one.state in _QUEUED and one.scheduled_at <= now:
+            going.append(one)
+    for one in going:
+        hold = held(one, now)
+        if hold is None and holder is None:
             holder = one.id
             steps.append(_to(one, CampaignState.RUNNING, "it is due, and the turn is free"))
         elif one.state is CampaignState.SCHEDULED:
-            steps.append(_to(one, CampaignState.WAITING, f"campaign {holder} has the turn"))
+            reason = f"campaign {holder} has the turn" if hold is None else f"it waits: {hold.by}"
+            steps.append(_to(one, CampaignState.WAITING, reason))
     return steps
 
 
+def held(one: CampaignFacts, now: datetime) -> Hold | None:
+    """What keeps a campaign from launching anything now and soon; None: nothing does."""
+    hold = one.hold
+    return None if hold is None or (hold.until and hold.until <= now + SOON) else hold
+
+
+def in_line(campaigns: Iterable[CampaignFacts], now: datetime) -> list[CampaignFacts]:
+    """Those that wait for the turn and could use it, the next one first."""
+    waiting = [one for one in campaigns if one.state in _QUEUED and one.scheduled_at <= now]
+    return sorted((one for one in waiting if held(one, now) is None), key=_place)
+
+
 _QUEUED: Final = (CampaignState.SCHEDULED, CampaignState.WAITING)
+_OPEN: Final = (*_QUEUED, CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.FINISHING)
 
 
-def _in_order(campaigns: Iterable[CampaignFacts]) -> list[CampaignFacts]:
-    return sorted(campaigns, key=lambda one: (one.scheduled_at, one.created_at, one.id))
+def _place(one: CampaignFacts) -> tuple[bool, datetime, datetime, datetime, int]:
+    """Its place in line. Those that yielded come back in the order in which they did."""
+    yielded = one.yielded_at
+    return (
+        yielded is None,
+        yielded or one.scheduled_at,
+        one.scheduled_at,
+        one.created_at,
+        one.id,
+    )
 
 
-def _left(one: CampaignFacts) -> int:
-    return one.unlaunched + one.in_flight
+def _end(one: CampaignFacts, now: datetime) -> Transition | None:
+    """The end of a campaign of which nothing is left, or whose time limit has passed."""
+    if one.state not in _OPEN:
+        return None
+    begun = one.begun or one.state in (CampaignState.RUNNING, CampaignState.FINISHING)
+    if begun and one.unlaunched + one.in_flight == 0:
+        return _to(one, CampaignState.COMPLETED, "each recipient has a final submit outcome")
+    late = one.not_after is not None and one.not_after <= now
+    if late and (one.unlaunched or not begun):
+        return _to(one, CampaignState.EXPIRED, "its time limit has passed, and some is unsent")
+    return None
 
 
-def _to(one: CampaignFacts, state: CampaignState, reason: str) -> Transition:
-    return Transition(campaign_id=one.id, to_state=state, reason=reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stragglers:
-    """The messages of a campaign that can't be launched now, whatever the queue does.
-
-    `refused` are tried again, the first of them at `retry_at`, most of them for `refusal`.
-    `unanswered` are uncertain and sent again, or held when that is the setting (`hold`), from
-    `resend_at` on. `held` are uncertain until a person resolves them (R-8.2). `routed` wait for a
-    carrier of their route, and `unrouted` have no route (R-5.5). `routes` are those that they wait
-    on, `down` the carriers that take nothing now, each with the reason.
-    """
-
-    refused: int = 0
-    retry_at: datetime | None = None
-    refusal: str | None = None
-    unanswered: int = 0
-    resend_at: datetime | None = None
-    hold: bool = False
-    held: int = 0
-    routed: int = 0
-    unrouted: int = 0
-    routes: tuple[str, ...] = ()
-    down: tuple[str, ...] = ()
-
-
-def why(
-    campaign: CampaignFacts,
-    campaigns: Sequence[CampaignFacts],
-    now: datetime,
-    zone: ZoneInfo,
-    *,
-    way: WayOut,
-    stragglers: Stragglers,
-    pause_reason: str | None = None,
-) -> str:
-    """Say in one line why `campaign` is not sending, or that it is (R-3.4).
-
-    `campaigns` are those of its application, itself among them or not; times are shown in `zone`.
-    What keeps all messages from leaving is said first: it keeps the campaign before it, too.
-    """
-    match campaign.state:
-        case CampaignState.SCHEDULED if campaign.scheduled_at > now:
-            return f"it is scheduled for {_shown(campaign.scheduled_at, zone)}"
-        case CampaignState.SCHEDULED | CampaignState.WAITING:
-            return hindrance(way, zone) or _why_queued(campaign, campaigns, now)
-        case CampaignState.RUNNING:
-            waiting = _why_later(campaign, stragglers, zone)
-            later = stragglers.refused + stragglers.routed + stragglers.unrouted
-            if waiting and campaign.unlaunched <= later:
-                begin = "nothing of it can be launched now"
-            else:
-                begin = f"it is sending: {campaign.unlaunched:,} to launch, {campaign.in_flight:,} in flight"
-            return hindrance(way, zone) or "; ".join((begin, *waiting))
-        case CampaignState.FINISHING:
-            begin = f"all that could be launched has been; {_left(campaign):,} have no outcome yet"
-            line = "; ".join((begin, *_why_later(campaign, stragglers, zone)))
-            only_held = 0 < _left(campaign) <= stragglers.held
-            return line if only_held else hindrance(way, zone) or line
-        case CampaignState.PAUSED if pause_reason:
-            return f"it is paused: {pause_reason}"
-        case _:
-            sentence = DEFINITIONS[campaign.state].removesuffix(".")
-            return f"it is {campaign.state}: {sentence[0].lower()}{sentence[1:]}"
-
-
-def _why_later(campaign: CampaignFacts, stragglers: Stragglers, zone: ZoneInfo) -> list[str]:
-    """What of it waits for something else than its turn, and for what."""
-    lines: list[str] = []
-    if stragglers.unrouted:
-        lines.append(f"without a route: {stragglers.unrouted:,}; see [[routes]] in siaran.toml")
-    if stragglers.routed:
-        routes = "".join(f"route {route}; " for route in stragglers.routes)
-        reason = ", ".join(stragglers.down) or "down, paused, or as fast as it may be"
-        lines.append(
-            f"waiting for a carrier of their route: {stragglers.routed:,} ({routes}{reason}; "
-            "see `siaran carrier ls`)"
-        )
-    if stragglers.refused and stragglers.retry_at:
-        reason = f" ({stragglers.refusal})" if stragglers.refusal else ""
-        lines.append(
-            f"refused and to be tried again: {stragglers.refused:,}{reason}, "
-            f"the first at {moment(stragglers.retry_at, zone)}"
-        )
-    if stragglers.unanswered and stragglers.resend_at:
-        lines.append(
-            f"without an answer: {stragglers.unanswered:,}, "
-            f"{'held' if stragglers.hold else 'sent again'} from "
-            f"{moment(stragglers.resend_at, zone)} on if none comes"
-        )
-    if stragglers.held:
-        lines.append(
-            f"held, since nobody knows whether they arrived: {stragglers.held:,}; look with "
-            f"`siaran message held --campaign {campaign.id}`, end it with `siaran message resolve "
-            f"--campaign {campaign.id} resend` (or fail)"
-        )
-    return lines
-
-
-def _why_queued(campaign: CampaignFacts, campaigns: Sequence[CampaignFacts], now: datetime) -> str:
-    for one in campaigns:
-        if one.state is CampaignState.RUNNING and one.id != campaign.id:
-            return (
-                f"campaign {one.id} is sending, {one.unlaunched:,} to launch; one sends at a time"
-            )
-    due = [one for one in campaigns if one.state in _QUEUED and one.scheduled_at <= now]
-    first = next(iter(_in_order(due)), campaign)
-    if first.id != campaign.id:
-        return f"it comes after campaign {first.id}, which is next; one sends at a time"
-    return "it is next, and starts at once"
+def _to(
+    one: CampaignFacts, state: CampaignState, reason: str, *, yields: bool = False
+) -> Transition:
+    return Transition(campaign_id=one.id, to_state=state, reason=reason, yields=yields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

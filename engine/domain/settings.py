@@ -12,8 +12,10 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypeVar
+from zoneinfo import available_timezones
 
 from engine.domain.errors import Refused
+from engine.domain.hours import MAIN_ZONES
 from engine.domain.numbers import MAX_DIGITS, MIN_DIGITS
 from engine.domain.suggest import did_you_mean
 
@@ -128,6 +130,50 @@ class Days:
 
     def write(self, value: timedelta | None) -> str:
         return "never" if value is None else f"{value.days}d"
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """A whole number that is not gone beyond, or `off` (None)."""
+
+    least: int
+    most: int
+
+    @property
+    def expected(self) -> str:
+        return f"a whole number from {self.least:,} to {self.most:,}, or off"
+
+    def read(self, text: str) -> int | None:
+        if text.casefold() == "off":
+            return None
+        return _within(self.least, int(_match("([0-9]{1,9})", text)[1]), self.most)
+
+    def write(self, value: int | None) -> str:
+        return "off" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class MainZones:
+    """Time zones by calling code, beside those that are known: `62=Asia/Jakarta 7=Europe/Moscow`."""
+
+    @property
+    def expected(self) -> str:
+        return "a calling code and a time zone, as 62=Asia/Makassar, more of them after a space"
+
+    def read(self, text: str) -> Mapping[str, str]:
+        zones = dict(MAIN_ZONES)
+        if text.casefold() == "as known":
+            return zones
+        for word in text.replace(",", " ").split():
+            code, name = _match(r"\+?([1-9][0-9]{0,5})=([A-Za-z0-9_+/-]+)", word).groups()
+            if name not in available_timezones():
+                raise ValueError(name)
+            zones[code] = name
+        return zones
+
+    def write(self, value: Mapping[str, str]) -> str:
+        others = {code: zone for code, zone in value.items() if MAIN_ZONES.get(code) != zone}
+        return " ".join(f"{code}={zone}" for code, zone in sorted(others.items())) or "as known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,15 +296,58 @@ NUMBERS_MAX_DIGITS: Final = Setting(
     what="The most digits of a mobile, its country code included.",
     example="15",
 )
+CONFIRM_ABOVE: Final[Setting[int | None]] = Setting(
+    key="confirm.above",
+    default=None,
+    kind=Most(1, 10_000_000),
+    unit="recipients",
+    what="A campaign to more recipients than this is made only when somebody confirms it.",
+    example="10000",
+)
+QUOTA_DAILY: Final[Setting[int | None]] = Setting(
+    key="quota.daily",
+    default=None,
+    kind=Most(1, 100_000_000),
+    unit="messages",
+    what=(
+        "Messages that are sent in a day of the application, responses aside; what is over waits for"
+        " the next one."
+    ),
+    example="100000",
+)
+FREQUENCY_CAP: Final[Setting[int | None]] = Setting(
+    key="frequency.cap",
+    default=None,
+    kind=Most(1, 100),
+    unit="campaigns",
+    what=(
+        "Campaigns that a number gets in a day of the application; those beyond it skip the number."
+    ),
+    example="2",
+)
+HOURS_MAIN_ZONE: Final[Setting[Mapping[str, str]]] = Setting(
+    key="hours.main_zone",
+    default=MAIN_ZONES,
+    kind=MainZones(),
+    what=(
+        "With --recipient-time, the time zone of a country that has several, where they have no hour"
+        " of the sending hours in common."
+    ),
+    example="62=Asia/Makassar",
+)
 
 SETTINGS: Final[Mapping[str, Setting[Any]]] = MappingProxyType(
     {
         setting.key: setting
         for setting in (
+            CONFIRM_ABOVE,
+            FREQUENCY_CAP,
+            HOURS_MAIN_ZONE,
             NUMBERS_MIN_DIGITS,
             NUMBERS_MAX_DIGITS,
             OPTOUT_SCOPE,
             OPTOUT_WINDOW,
+            QUOTA_DAILY,
             RESPONSES_PER_HOUR,
             RETENTION_TEXT,
             SEGMENTS_MAX,

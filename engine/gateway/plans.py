@@ -6,6 +6,7 @@ carrier teaches us (`Pace`) is not in it: that outlives sessions and reloads.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from config import settings as config
@@ -21,6 +22,9 @@ from smpp.segments import PLAIN, Language, Profile
 from smpp.status import Policy
 from smpp.traffic import SubmitTemplate
 
+_KEPT = 1_000
+"""Templates that a plan remembers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -32,8 +36,11 @@ class Plan:
     without_tlvs: Profile = PLAIN
     policies: Policies = STANDARD
     receipts: Rules = receipts.PLAIN
-    templates: dict[tuple[str, int, int, bool], SubmitTemplate] = field(default_factory=dict)
-    """By sender, its TON and NPI, with optional parameters or without: the part of a submit_sm that does not change."""
+    templates: dict[tuple[str, int, int, bool, str | None], SubmitTemplate] = field(
+        default_factory=dict
+    )
+    """By sender, its TON and NPI, with optional parameters or without, and validity where it is not
+    the carrier's: the part of a submit_sm that does not change."""
 
     @property
     def name(self) -> str:
@@ -52,12 +59,23 @@ class Plan:
             self.address(sender),
         )
 
-    def template(self, sender: str, ton: int, npi: int, *, tlvs: bool) -> SubmitTemplate:
-        """What all messages of a sender have in common at this carrier."""
-        key = (sender, ton, npi, tlvs)
+    def until(self, not_after: datetime, now: datetime) -> str | None:
+        """The validity period of what must not go out after a time; None: the carrier's is shorter."""
+        left_s = (not_after - now).total_seconds()
+        if self.carrier.validity_s and self.carrier.validity_s <= left_s:
+            return None
+        return period.until(not_after)
+
+    def template(
+        self, sender: str, ton: int, npi: int, *, tlvs: bool, validity: str | None = None
+    ) -> SubmitTemplate:
+        """What all messages of a sender (and campaign, with a `validity`) share at this carrier."""
+        key = (sender, ton, npi, tlvs, validity)
         template = self.templates.get(key)
         if template is None:
             carrier = self.carrier
+            if len(self.templates) >= _KEPT:  # campaigns with a time limit come and go
+                self.templates.clear()
             source = self.source(sender, ton, npi)
             extra = [tlv.build(one.tag, one.value) for one in carrier.tlvs] if tlvs else []
             template = self.templates[key] = SubmitTemplate(
@@ -66,7 +84,9 @@ class Plan:
                 carrier.dest_npi,
                 service_type=carrier.service_type,
                 priority=carrier.priority,
-                validity_period=period.relative(carrier.validity_s),
+                validity_period=period.relative(carrier.validity_s)
+                if validity is None
+                else validity,
                 registered_delivery=carrier.registered_delivery,
                 tlvs=b"".join(extra),
             )
@@ -81,6 +101,11 @@ class Network:
     routing: Routing
     route_ids: Mapping[str, int]
     """By what a route matches (`RoutePlan.key`), its number in the database."""
+
+    def open_routes(self, up: frozenset[str]) -> list[int]:
+        """The numbers of the routes on which one of these carriers may take a message."""
+        keys = self.routing.open(up)
+        return [self.route_ids[key] for key in keys if key in self.route_ids]
 
     def by_id(self, carrier_id: int) -> Plan | None:
         """The carrier of that number; None when it is no longer configured."""

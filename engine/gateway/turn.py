@@ -29,12 +29,13 @@ from engine.domain.policy import turn as turn_of
 from engine.domain.routing import NoWay, Way
 from engine.domain.transliterate import transliterate
 from engine.gateway import receiving
+from engine.gateway.limits import Limits
 from engine.gateway.plans import Network, Plan
 from engine.gateway.receiving import Books
 from engine.gateway.receiving import Received as Received
 from engine.store import launching, nodes, settling
 from engine.store.db import Tx
-from engine.store.launching import Candidate, Origin
+from engine.store.launching import NO_ROUTE, NOT_JUDGED, Candidate, Feed, Origin
 from engine.store.settling import Moves
 from smpp.codec import SubmitTemplate
 from smpp.segments import Profile, Segment
@@ -42,9 +43,8 @@ from smpp.status import Policy
 
 _message_id = itemgetter(0)
 
-# Routes of `due` that are none: what no turn has judged yet, what has no route at all.
-NOT_JUDGED = 0
-NO_ROUTE = -1
+# Of a campaign by its recipients' hours so many are looked at for a turn: most may be outside.
+LOOK_AHEAD = 1_000
 
 
 class Token(NamedTuple):
@@ -405,6 +405,7 @@ class _Launch:
             return
         if self.free <= 0:
             self.done.more = True
+        self.limits = Limits(tx, now)
             return
         network = self.work.network
         room = {slots.plan.name for slots in self.slots if slots.room > 0}
@@ -491,10 +492,14 @@ class _Launch:
             return
         self.done.more = True  # until a turn finds nothing due
         groups: defaultdict[Origin, list[Candidate]] = defaultdict(list)
-        for candidate, origin in launching.due_candidates(self.tx, wanted, self.now):
+        ready, over = launching.due_candidates(self.tx, wanted, self.now)
+        for state, ended in over.items():
+            self._end(ended, state, "its campaign has ended")
+        for candidate, origin in ready:
             groups[origin].append(candidate)
         on_routes: dict[int, int] = {}
-        for origin, candidates in groups.items():
+        for origin, group in groups.items():
+            candidates = self.limits.of_due(origin, group)
             left = self._launch(origin, candidates)
             on_routes.update((one.id, one.route_id) for one in left)
             gone = {candidate.id for candidate in candidates} - on_routes.keys()
@@ -508,12 +513,15 @@ class _Launch:
         self.blocked.clear()
         routed = len(self.work.network.routing.keys) > 1
         while self.free > 0:
-            feed = launching.next_feed(self.tx, passed)
+            feed = launching.next_feed(self.tx, passed, self.now)
             if feed is None:
                 return
             passed.append(feed.id)
-            candidates = launching.feed_candidates(self.tx, feed, self.free)
-            full = len(candidates) == self.free
+            free = self.free
+            limit = self.limits.most(feed.origin, free)
+            if limit <= 0:
+                continue
+            candidates, upto = self._next_of(feed, limit)
             left = self._launch(feed.origin, candidates)
             # Who was overtaken, or waits for a route that is not everybody's, steps aside.
             ids = {one.id for one in left}
@@ -528,14 +536,14 @@ class _Launch:
             )
             if stay:
                 next_id = stay[0].id
-            elif full:
-                next_id = candidates[-1].id + 1
+            elif upto is not None:
+                next_id = upto + 1
             else:
                 next_id = feed.last_id + 1
             # One whose next message found no room stays the one that has waited longest.
             if not stay or next_id != candidates[0].id:
                 self.fed[feed.id] = next_id
-            if stay or next_id <= feed.last_id:
+            if limit == free and (stay or next_id <= feed.last_id):
                 self.done.more = True
             if stay:
                 return
@@ -548,11 +556,27 @@ class _Launch:
         excused: set[int] = set()
         if unwanted and origin.campaign_id is None:
             excused = launching.excused(self.tx, [c.id for c in candidates if c.mobile in unwanted])
+    def _next_of(self, feed: Feed, limit: int) -> tuple[list[Candidate], int | None]:
+        """At most `limit` messages of a feed, and the last one that was looked at; None: it is through.
+
+        By the hours of the recipients there may be many to be put aside for each that can go.
+        """
+        if not feed.origin.recipient_time:
+            candidates = launching.feed_candidates(self.tx, feed, limit)
+            return candidates, candidates[-1].id if len(candidates) == limit else None
+        look = max(limit, LOOK_AHEAD)
+        found = launching.feed_candidates(self.tx, feed, look)
+        candidates, looked = self.limits.inside(feed.origin, found, limit)
+        through = looked == len(found) and len(found) < look
+        return candidates, None if through else found[looked - 1].id
+
         begun = [candidate.id for candidate in candidates if candidate.accepted]
         carried = launching.carriers_of(self.tx, begun) if begun else {}
         network, up = self.work.network, self.work.up
         table = network.routing.table(origin.sender, origin.application)
         find, blocked = table.find, self.blocked
+        if origin.opted_out or origin.cap is not None:
+            unwanted = self.limits.unwanted(origin, candidates, unwanted)
         skipped: defaultdict[str, list[int]] = defaultdict(list)
         unsendable: defaultdict[str, list[int]] = defaultdict(list)
         chosen: list[_Chosen] = []
@@ -597,6 +621,8 @@ class _Launch:
         if plan is None:
             return way
         if plan.name in self.work.up:
+            if origin.rate is not None or origin.quota is not None:
+                self.limits.launched(origin, [one.candidate for one in chosen])
             return Way((plan.name,), 1)
         return NoWay(f"carrier {plan.name} is down", routed=True)
 
@@ -727,7 +753,13 @@ class _Launch:
             attempt = candidate.attempt + 1
             plan = slots.plan
             template = plan.template(
-                origin.sender, origin.sender_ton, origin.sender_npi, tlvs=slots.tlvs
+                origin.sender,
+                origin.sender_ton,
+                origin.sender_npi,
+                tlvs=slots.tlvs,
+                validity=None
+                if origin.not_after is None
+                else plan.until(origin.not_after, self.now),
             )
             destination = plan.address(candidate.mobile)
             batch = slots.batch

@@ -12,9 +12,10 @@ from engine.domain.campaign import CampaignFacts, CampaignState
 from engine.domain.errors import Refused
 from engine.domain.message import MessageState as MessageState
 from engine.domain.verbs import Verb, after
+from engine.domain.why import why
 from engine.operations import Actor, application_of, lists
 from engine.operations.members import check_reason
-from engine.store import audit, nodes
+from engine.store import audit, nodes, queue
 from engine.store import campaign_changes as changes
 from engine.store import campaigns as stored
 from engine.store.campaigns import Campaign as Campaign
@@ -68,16 +69,16 @@ def show(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Shown:
     application = application_of(tx, actor)
     campaign = get(tx, actor, campaign_id)
     current = progress(tx, actor, campaign_id)
-    others = stored.open_facts(tx, application.id)
+    open_ones = queue.facts(tx, application.id, now)
     stragglers = stored.stragglers(tx, application.id, campaign_id)
     return Shown(
         campaign=campaign,
         progress=current,
         planned=planned(tx, campaign),
         held=stragglers.held,
-        why=rules.why(
-            _facts(campaign, current),
-            others,
+        why=why(
+            next((one for one in open_ones if one.id == campaign.id), _facts(campaign, current)),
+            open_ones,
             now,
             rules.zone(campaign.timezone),
             way=nodes.way_out(tx),

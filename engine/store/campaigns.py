@@ -8,12 +8,14 @@ from typing import Final
 
 from psycopg.rows import class_row
 
-from engine.domain.campaign import CampaignFacts, CampaignState, Stragglers
+from engine.domain.campaign import CampaignState
 from engine.domain.message import MessageState
 from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
+from engine.domain.why import Stragglers
 from engine.store import held, settings
 from engine.store.arrays import ints
 from engine.store.db import Tx
+from engine.store.launching import ASIDE, NO_ROUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,38 +276,6 @@ def most_segments(tx: Tx, application_id: int) -> int:
     return settings.get(tx, application_id, SEGMENTS_MAX)
 
 
-def open_facts(tx: Tx, application_id: int) -> list[CampaignFacts]:
-    """Give what the queue decides by, of each campaign of the application that has not ended."""
-    # campaign_open, tally_campaign: a handful of campaigns, a few rows each.
-    rows = tx.execute(
-        """
-        SELECT c.id, c.state, c.scheduled_at, c.created_at,
-               coalesce(c.recipients - c.fed, 0) + t.queued, t.in_flight
-        FROM campaign c, LATERAL (
-            SELECT coalesce(sum(n) FILTER (WHERE state = 'queued'), 0)::int AS queued,
-                   coalesce(sum(n) FILTER (WHERE state IN ('launched', 'uncertain')), 0)::int
-                       AS in_flight
-            FROM tally WHERE campaign_id = c.id
-        ) t
-        WHERE c.application_id = %s
-          AND c.state IN ('scheduled', 'waiting', 'running', 'paused', 'finishing')
-        ORDER BY c.scheduled_at, c.id
-        """,
-        (application_id,),
-    ).fetchall()
-    return [
-        CampaignFacts(
-            id=campaign_id,
-            state=CampaignState(state),
-            scheduled_at=scheduled_at,
-            created_at=created_at,
-            unlaunched=unlaunched,
-            in_flight=in_flight,
-        )
-        for campaign_id, state, scheduled_at, created_at, unlaunched, in_flight in rows
-    ]
-
-
 _LOOKED_AT: Final = 10_000
 """Messages whose fate is looked up, the next ones first: the others will be much alike."""
 
@@ -313,13 +283,13 @@ _LOOKED_AT: Final = 10_000
 def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
     """Tell what of a campaign waits for a time or for a person, rather than for its turn."""
     due = tx.execute(
-        # due is small, or a carrier refuses everything: read as a whole, for one campaign at a time
+        # due_campaign, or due as a whole: it is small, or a carrier refuses everything
         """
         SELECT message_id, due_at, due_at > now(), route_id,
                count(*) FILTER (WHERE due_at > now()) OVER ()
-        FROM due WHERE campaign_id = %s ORDER BY due_at LIMIT %s
+        FROM due WHERE campaign_id = %s AND route_id <> %s ORDER BY due_at LIMIT %s
         """,
-        (campaign_id, _LOOKED_AT),
+        (campaign_id, ASIDE, _LOOKED_AT),
     ).fetchall()
     states: dict[int, tuple[str, str | None]] = {
         message_id: (state, reason)
@@ -352,7 +322,7 @@ def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
         hold=settings.get(tx, application_id, UNCERTAIN) is Uncertain.HOLD,
         held=held.count(tx, application_id, campaign_id),
         routed=sum(route_id > 0 for route_id in routes),
-        unrouted=sum(route_id < 0 for route_id in routes),
+        unrouted=sum(route_id == NO_ROUTE for route_id in routes),
         **_hold_up(tx, {route_id for route_id in routes if route_id > 0}),
     )
 

@@ -8,13 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from engine.store import held, hot
+from engine.store import held, hot, hours
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 
+# Places of `due` that are no routes: what no turn has judged yet, what has no route at all; and two
+# where no turn looks: the queue brings back what a campaign's turn, or a recipient's hours, kept away.
+NOT_JUDGED = 0
+NO_ROUTE = -1
+AWAY = -2
+ASIDE = -3
+
 
 class Origin(NamedTuple):
-    """What the messages of one campaign (or one application's single ones) have in common."""
+    """What the messages of one campaign (or one application's single ones) have in common.
+
+    `rate` is in messages a second; `quota` and `cap` are the application's settings as they are kept.
+    """
 
     application_id: int
     application: str
@@ -27,6 +37,12 @@ class Origin(NamedTuple):
     sender_npi: int
     flash: bool
     transliterate: bool
+    opted_out: bool
+    recipient_time: bool
+    rate: float | None
+    not_after: datetime | None
+    quota: str | None
+    cap: str | None
 
 
 class Feed(NamedTuple):
@@ -51,29 +67,37 @@ class Candidate(NamedTuple):
     refused: int
 
 
-def next_feed(tx: Tx, passed: Sequence[int]) -> Feed | None:
+def next_feed(tx: Tx, passed: Sequence[int], now: datetime) -> Feed | None:
     """Locks the feed that has waited longest, of a campaign that may send; None when there is none.
 
+    One may send from when it has the turn until that is taken from it, its hours close or its time
+    limit passes, to the moment (R-3.9, R-4.3).
     A turn on another connection holds another feed, never waits for ours: SKIP LOCKED.
     """
     rows = hot.ask(
         tx,
-        # feed has some ten rows per running campaign; campaign and sender by their primary and
-        # unique keys
+        # feed has some ten rows per running campaign; campaign, sender and setting by their primary
+        # and unique keys
         """
         SELECT f.id, f.next_id, f.last_id, f.application_id, a.name, f.campaign_id, c.list_id,
                c.text, c.encoding, c.sender, coalesce(s.ton, 0), coalesce(s.npi, 0), c.flash,
-               c.transliterate
+               c.transliterate, c.opted_out_reason IS NOT NULL, c.recipient_time, c.rate, c.not_after,
+               (SELECT value FROM setting
+                 WHERE application_id = f.application_id AND key = 'quota.daily'),
+               (SELECT value FROM setting
+                 WHERE application_id = f.application_id AND key = 'frequency.cap')
           FROM feed f
           JOIN campaign c ON c.id = f.campaign_id
           JOIN application a ON a.id = f.application_id
           LEFT JOIN sender s ON s.application_id = f.application_id AND s.address = c.sender
-         WHERE c.state IN ('running', 'finishing') AND f.id <> ALL (%s::bigint[])
+         WHERE c.state IN ('running', 'finishing') AND f.id <> ALL (%(passed)s::bigint[])
+           AND (c.open_until IS NULL OR c.open_until > %(now)s)
+           AND (c.not_after IS NULL OR c.not_after > %(now)s)
          ORDER BY f.served_at, f.id
          LIMIT 1
            FOR UPDATE OF f SKIP LOCKED
         """,
-        (ints(passed),),
+        {"passed": ints(passed), "now": now},
     )
     return Feed._make((*rows[0][:3], Origin._make(rows[0][3:]))) if rows else None
 
@@ -122,12 +146,21 @@ def due_now(tx: Tx, now: datetime, limit: int, routes: Sequence[int]) -> dict[in
     return found
 
 
-def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[Candidate, Origin]]:
+class Due(NamedTuple):
+    """What of `due` can be launched, and what must not be any more: it is `over`, by its new state."""
+
+    ready: list[tuple[Candidate, Origin]]
+    over: dict[str, list[int]]
+
+
+def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> Due:
     """Those of `wanted` that can be launched, locked; what is in need of nothing is dropped.
 
     A message that has been settled, cancelled or skipped meanwhile leaves `due` here. One that still
     has a segment on the wire is put off by a second. An uncertain one whose application wants such
-    to be held leaves `due` for `held`, until someone resolves it (R-8.2).
+    to be held leaves `due` for `held`, until someone resolves it (R-8.2); so does one whose campaign
+    has been stopped. What its campaign may not launch now is put AWAY; one of the API's outside the
+    sending hours is put off until they open (R-4.2).
     """
     ids = [
         row[0]
@@ -141,50 +174,105 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> list[tuple[C
         )
     ]
     if not ids:
-        return []
+        return Due([], {})
     rows = tx.execute(
-        # message_YYYYMMDD_pkey; campaign_pkey; sender_application_id_address_key
+        # message_YYYYMMDD_pkey; campaign_pkey; sender_application_id_address_key; setting_pkey
         """
         SELECT m.id, m.mobile, m.params, m.text, m.attempt, m.accepted, m.failed, m.refused,
                m.application_id, a.name, m.campaign_id, c.list_id, coalesce(m.text, c.text),
                coalesce(m.encoding, c.encoding, 'auto'), m.sender, coalesce(s.ton, 0),
                coalesce(s.npi, 0), coalesce(m.flash, c.flash, false),
-               coalesce(c.transliterate, false), m.state::text, m.launched
+               coalesce(c.transliterate, false), coalesce(c.opted_out_reason IS NOT NULL, false),
+               coalesce(c.recipient_time, false), c.rate, c.not_after,
+               (SELECT value FROM setting WHERE application_id = m.application_id
+                                            AND key = 'quota.daily' AND m.class > 0),
+               (SELECT value FROM setting WHERE application_id = m.application_id
+                                            AND key = 'frequency.cap' AND m.class = 2),
+               c.state::text, coalesce(c.open_until > %(now)s, true),
+               coalesce(c.not_after > %(now)s, true), m.class, m.state::text, m.launched
           FROM message m
           JOIN application a ON a.id = m.application_id
           LEFT JOIN campaign c ON c.id = m.campaign_id
           LEFT JOIN sender s ON s.application_id = m.application_id AND s.address = m.sender
-         WHERE m.id = ANY (%s::bigint[])
+         WHERE m.id = ANY (%(ids)s::bigint[])
          ORDER BY m.id
         """,
-        (ints(ids),),
+        {"ids": ints(ids), "now": now},
     ).fetchall()
     ready: list[tuple[Candidate, Origin]] = []
     busy: list[int] = []
     hold: list[int] = []
+    away: list[int] = []
+    later: list[tuple[int, datetime, int]] = []
+    over: dict[str, list[int]] = {}
+    opens: dict[int, datetime | None] = {}
     holding = held.holding(tx) if any(row[-2] == "uncertain" for row in rows) else frozenset()
     gone = set(ids)
-    for *columns, state, launched in rows:
+    for *columns, campaign_state, is_open, in_time, message_class, state, launched in rows:
         candidate, origin = Candidate._make(columns[:8]), Origin._make(columns[8:])
         if state not in ("queued", "uncertain"):
             continue
-        if state == "uncertain" and origin.application_id in holding:
+        ended = _ENDED.get(campaign_state)
+        if state == "uncertain" and (ended or origin.application_id in holding):
             hold.append(candidate.id)
+            continue
+        if ended:
+            over.setdefault(ended, []).append(candidate.id)
             continue
         gone.discard(candidate.id)
         if launched:
             busy.append(candidate.id)
+        elif campaign_state is not None and not _may_go(
+            campaign_state, candidate, is_open=is_open, in_time=in_time
+        ):
+            away.append(candidate.id)
+        elif (
+            message_class == 1 and not candidate.accepted and (at := _opens(tx, opens, origin, now))
+        ):
+            later.append((candidate.id, at, NOT_JUDGED))
         else:
             ready.append((candidate, origin))
     drop_due(tx, gone)
     if hold:
         held.hold(tx, hold, now)
+    if away:
+        tx.execute(
+            # due_pkey
+            "UPDATE due SET route_id = %s WHERE message_id = ANY (%s::bigint[])",
+            (AWAY, ints(away)),
+        )
+    put_on_routes(tx, later)
     if busy:
         tx.execute(
             "UPDATE due SET due_at = %s + interval '1 s' WHERE message_id = ANY (%s::bigint[])",
             (now, ints(busy)),
         )
-    return ready
+    return Due(ready, over)
+
+
+# What becomes of a message that comes back after the end of its campaign.
+_ENDED = {"stopped": "cancelled", "cancelled": "cancelled", "expired": "expired"}
+
+
+def _may_go(campaign_state: str, candidate: Candidate, *, is_open: bool, in_time: bool) -> bool:
+    """Whether a retry of a campaign may go now: while it has the turn, or is finishing.
+
+    What the SMSC has a part of goes on though the hours have closed: it is never torn apart (R-4.1).
+    """
+    if campaign_state in ("running", "finishing", "completed") and is_open and in_time:
+        return True
+    return bool(candidate.accepted) and campaign_state in ("running", "finishing", "waiting")
+
+
+def _opens(
+    tx: Tx, known: dict[int, datetime | None], origin: Origin, now: datetime
+) -> datetime | None:
+    """When the sending hours of an application open; None: they are."""
+    application_id = origin.application_id
+    if application_id not in known:
+        mine = hours.in_force(tx, application_id)
+        known[application_id] = None if mine is None or mine.open_at(now) else mine.opens_at(now)
+    return known[application_id]
 
 
 def drop_due(tx: Tx, ids: Iterable[int]) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine import clock
-from engine.domain.campaign import Stragglers
 from engine.domain.message import MessageClass
+from engine.domain.why import Stragglers
 from engine.store import campaigns, held, messages, nodes, settings, skipping
 from engine.store.db import Tx
 from smpp import status

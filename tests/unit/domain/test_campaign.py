@@ -14,11 +14,10 @@ from engine.domain.campaign import (
     LEGAL,
     CampaignFacts,
     CampaignState,
-    Stragglers,
     next_turn,
-    why,
 )
 from engine.domain.way_out import OPEN, WayOut, hindrance
+from engine.domain.why import Stragglers, why
 
 NOW = datetime(2026, 12, 1, 9, 10, tzinfo=UTC)
 ZONE = ZoneInfo("Pacific/Auckland")
