@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from engine.domain.receipts import AMBIGUOUS, PLAIN, Ambiguous, End, Judged, Rules, pick
+from engine.domain.receipts import (
+    AMBIGUOUS,
+    PLAIN,
+    SOFT,
+    Ambiguous,
+    End,
+    Judged,
+    Rules,
+    pick,
+)
 from engine.gateway.plans import Network
 from engine.store import settling
 from engine.store.db import Tx
@@ -272,14 +281,25 @@ def _apply(tx: Tx, carrier_id: int, matched: Iterable[Matched], books: Books) ->
     bad: defaultdict[tuple[int, int, str], dict[int, str]] = defaultdict(dict)
     unknown: defaultdict[tuple[int, int], dict[int, str]] = defaultdict(dict)
     counts: Counter[ReceiptState] = Counter()
-    for (_, message_id, segment, attempt), judged, whole in matched:
+    # Good ones go before bad ones, but for one that came after a bad one of its own attempt: rule 7.
+    ended: set[tuple[int, int, int]] = set()
+    after: list[Matched] = []
+    for one in matched:
+        (_, message_id, segment, attempt), judged, whole = one
         counts[judged.word] += 1
         match judged.end:
             case End.GOOD:
-                good[segment, attempt, whole, judged.mark or ""].append(message_id)
+                if ended and (message_id, segment, attempt) in ended:
+                    counts[judged.word] -= 1
+                    after.append(one)
+                else:
+                    good[segment, attempt, whole, judged.mark or ""].append(message_id)
             case End.BAD:
-                reasons = bad[segment, attempt, judged.state]
-                reasons.setdefault(message_id, judged.reason or "")
+                key = (message_id, segment, attempt)
+                if key not in ended:
+                    bad[segment, attempt, judged.state][message_id] = judged.reason or ""
+                    if judged.reason != SOFT:
+                        ended.add(key)
             case End.UNRECOGNISED:
                 unknown[segment, attempt].setdefault(message_id, judged.reason or "?")
             case End.PENDING:
@@ -308,3 +328,5 @@ def _apply(tx: Tx, carrier_id: int, matched: Iterable[Matched], books: Books) ->
         settling.watch_stat(
             tx, sorted(stats.items()), carrier_id=carrier_id, segment=segment, attempt=attempt
         )
+    if after:
+        _apply(tx, carrier_id, after, books)

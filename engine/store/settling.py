@@ -102,6 +102,7 @@ def settle_otherwise(
     final = state in ("failed", "rejected")
     replaced = ["launched", "queued"] if state == "queued" else ["launched", "queued", "uncertain"]
     bit = 1 << (segment - 1)
+    last = "false" if state == "uncertain" else "(state = 'sent' AND failed & %(bit)s <> 0)"
     return tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
         f"""
@@ -110,12 +111,13 @@ def settle_otherwise(
                SET launched = launched & ~ %(bit)s::int,
                    failed = CASE WHEN %(final)s THEN failed | %(bit)s ELSE failed END,
                    refused = refused + %(counts)s,
-                   reason = CASE WHEN state = ANY (%(replaced)s::message_state[])
+                   reason = CASE WHEN state = ANY (%(replaced)s::message_state[]) OR {last}
                                  THEN %(reason)s ELSE reason END,
-                   state_at = CASE WHEN state = ANY (%(replaced)s::message_state[])
+                   state_at = CASE WHEN state = ANY (%(replaced)s::message_state[]) OR {last}
                                    THEN %(now)s ELSE state_at END,
                    state = CASE WHEN state = ANY (%(replaced)s::message_state[])
-                                THEN %(state)s::message_state ELSE state END
+                                THEN %(state)s::message_state
+                                WHEN {last} THEN %(end)s::message_state ELSE state END
              WHERE id = ANY (%(ids)s::bigint[]) AND attempt = %(attempt)s
                AND launched & %(bit)s <> 0
             RETURNING campaign_id, old.state AS was, new.state AS became)
@@ -125,6 +127,7 @@ def settle_otherwise(
             "bit": bit,
             "attempt": attempt,
             "state": state,
+            "end": state if final else "failed",
             "final": final,
             "replaced": replaced,
             "reason": reason,
@@ -257,52 +260,79 @@ def receive_bad(
 ) -> Moves:
     """A receipt says that the segment finally failed: so has the message. (message, reason) each.
 
-    Only a receipt of its newest attempt can say so; an older one's bad end is made good by it.
+    An older attempt's bad end says so only when no newer attempt of that segment is open: on the
+    wire, or taken by the SMSC (R-5.8). Else it is remembered (`failed`), for when that is refused.
     """
     moves: Moves = []
     for start in range(0, len(failures), _FAILURES):
         part = failures[start : start + _FAILURES]
-        moves += _receive_bad(tx, part, segment=segment, attempt=attempt, state=state, now=now)
+        words = {"segment": segment, "attempt": attempt, "state": state, "now": now}
+        ended = _receive_bad(tx, part, newest=True, **words)
+        if sum(n for *_, n in ended) < len(part):
+            # Locked by a statement of its own: the next one sees what was settled meanwhile.
+            older = {row[0] for row in tx.execute(_OLDER, {"ids": _ids(part), "attempt": attempt})}
+            part = [one for one in part if one[0] in older]
+            ended += _receive_bad(tx, part, newest=False, **words) if part else []
+        moves += ended
     return moves
 
 
 # Each of them is looked for in the array of all: so many at a time.
 _FAILURES = 500
 
+# message_YYYYMMDD_pkey
+_OLDER = """
+    SELECT id FROM message WHERE id = ANY (%(ids)s::bigint[]) AND attempt > %(attempt)s
+     ORDER BY id FOR UPDATE
+"""
+
+# submission_YYYYMMDD_pkey. Not EXISTS, which may be planned as a hash of the whole table.
+_OPEN = """
+    CASE WHEN launched & %(bit)s <> 0 THEN true
+         ELSE coalesce((SELECT true FROM submission s
+                         WHERE s.message_id = message.id AND s.segment = %(segment)s
+                           AND s.attempt > %(attempt)s LIMIT 1), false) END
+"""
+
+
+def _ids(failures: Sequence[tuple[int, str]]) -> str:
+    return ints(one[0] for one in failures)
+
 
 def _receive_bad(
     tx: Tx,
     failures: Sequence[tuple[int, str]],
     *,
-    segment: int,
-    attempt: int,
-    state: str,
-    now: datetime,
+    newest: bool,
+    **words: Any,
 ) -> Moves:
-    bit = 1 << (segment - 1)
+    """Those whose newest attempt it is, or the others, which may have another one open."""
+    is_open = "false" if newest else _OPEN
     return tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
         f"""
         WITH moved AS (
             UPDATE message
-               SET failed = failed | %(bit)s, state = %(state)s, mark = NULL,
-                   reason = (%(reasons)s::text[])[array_position(%(ids)s::bigint[], id)],
-                   sent_at = coalesce(sent_at, %(now)s), state_at = %(now)s
+               SET failed = failed | %(bit)s,
+                   state = CASE WHEN {is_open} THEN state ELSE %(state)s::message_state END,
+                   mark = CASE WHEN {is_open} THEN mark END,
+                   reason = CASE WHEN {is_open} THEN reason ELSE
+                       (%(reasons)s::text[])[array_position(%(ids)s::bigint[], id)] END,
+                   sent_at = coalesce(sent_at, %(now)s),
+                   state_at = CASE WHEN {is_open} THEN state_at ELSE %(now)s END
              WHERE id = ANY (%(ids)s::bigint[]) AND delivered & %(bit)s = 0
-               AND attempt = %(attempt)s
+               AND attempt {"=" if newest else ">"} %(attempt)s
                AND (state IN ('launched', 'queued', 'uncertain', 'sent')
                     OR state = 'failed' AND reason = %(soft)s)
             RETURNING campaign_id, old.state AS was, new.state AS became)
         {_COUNTED}
         """,
         {
-            "attempt": attempt,
-            "bit": bit,
-            "state": state,
+            **words,
+            "bit": 1 << (words["segment"] - 1),
             "soft": SOFT,
             "reasons": [reason for _, reason in failures],
-            "now": now,
-            "ids": [message_id for message_id, _ in failures],
+            "ids": _ids(failures),
         },
     ).fetchall()
 

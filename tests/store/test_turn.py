@@ -791,6 +791,94 @@ def test_receipts_of_several_attempts(
     assert road.message(message_id).state == state
 
 
+@pytest.mark.parametrize("status_", [0x0B, status.THROTTLED])
+@pytest.mark.parametrize("order", ["refused first", "receipt first", "in one turn"])
+def test_an_older_attempt_ends_a_message_when_the_newer_was_refused(
+    road: Road, order: str, status_: int
+) -> None:
+    """R-5.8: a bad receipt settles its segment when no other attempt is open."""
+    campaign = road.campaign(1)
+    line = road.line()
+    road.turn()
+    [old] = line.tokens
+    road.settle(silence(old))
+    road.pass_time(30)
+    road.turn()
+    [new] = line.tokens
+    road.settle(ok(old, "A1"))
+    answer, bad = refused(new, status_), receipt_of("A1", "UNDELIV")
+    match order:
+        case "refused first":
+            road.settle(answer)
+            assert road.states(campaign) == {"sent": 1}
+            road.receive(bad)
+        case "receipt first":
+            road.receive(bad)
+            assert road.states(campaign) == {"sent": 1}, "the newer one may arrive"
+            road.settle(answer)
+        case _:
+            road.turn([answer], [bad])
+    assert road.states(campaign) == {"failed": 1}
+    road.receive(receipt_of("A1"))
+    assert road.states(campaign) == {"delivered": 1}, "a good one always wins"
+
+
+def test_the_newer_attempt_makes_good_what_the_older_one_ended(road: Road) -> None:
+    """R-5.8: also where its answer came last of all."""
+    campaign = road.campaign(1)
+    line = road.line()
+    road.turn()
+    [old] = line.tokens
+    road.settle(silence(old))
+    road.pass_time(30)
+    road.turn()
+    road.settle(ok(old, "A1"))
+    road.receive(receipt_of("A1", "UNDELIV"))
+    road.settle(*(ok(token, "B1") for token in line.tokens))
+    road.receive(receipt_of("A1", "UNDELIV"))
+    assert road.states(campaign) == {"sent": 1}
+    road.receive(receipt_of("B1"))
+    [message] = road.messages(campaign)
+    assert (message.state, message.failed, message.delivered) == ("delivered", 0, 1)
+
+
+def test_an_attempt_that_sent_only_other_segments_is_no_newer_one(road: Road) -> None:
+    """R-5.8: attempts are a segment's own; what was taken in the first one can only end there."""
+    campaign = road.campaign(1, text=LONG)
+    line = road.line()
+    road.turn()
+    one, two, three = line.tokens
+    road.settle(ok(one, "A1"), refused(two, status.THROTTLED), ok(three, "A3"))
+    road.pass_time(1)
+    road.turn()
+    road.settle(ok(line.tokens[0], "B2"))
+    road.receive(receipt_of("A1", "UNDELIV"))
+    [message] = road.messages(campaign)
+    assert (message.state, message.failed, message.reason) == ("failed", 0b001, "UNDELIV")
+
+
+@pytest.mark.parametrize("first", ["DELIVRD", "UNDELIV", "UNKNOWN", "EXPIRED", "REJECTD"])
+@pytest.mark.parametrize("later", ["DELIVRD", "UNDELIV", "UNKNOWN", "EXPIRED", "REJECTD"])
+@pytest.mark.parametrize(("one", "other"), [("A1", "A1"), ("A1", "B1"), ("B1", "A1")])
+def test_receipts_in_one_batch_mean_what_they_mean_in_two(
+    road: Road, first: str, later: str, one: str, other: str
+) -> None:
+    """R-5.8, wire.md rule 7: a read of the socket brings them as it likes."""
+    found = []
+    for together in (True, False):
+        message_id = _resent(road)
+        receipts = [receipt_of(one, first), receipt_of(other, later)]
+        for batch in [receipts] if together else [receipts[:1], receipts[1:]]:
+            road.receive(*batch)
+        message = road.message(message_id)
+        found.append((message.state, message.reason))
+        road.sql("DELETE FROM submission")  # the ids are to be had again
+        road.lines.clear()
+    assert found[0] == found[1]
+    if "DELIVRD" in (first, later) and (one != other or first in ("DELIVRD", "UNKNOWN")):
+        assert found[0] == ("delivered", None)
+
+
 def test_a_message_is_delivered_when_all_its_segments_are(road: Road) -> None:
     """R-5.8."""
     campaign = road.campaign(1, text=LONG)
