@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,6 +88,95 @@ def edit(
     user = desk.run(users.edit, name, email=email, role=_role(role), active=active)
     state = "" if user.active else ", not active"
     desk.done(f"user {user.name} is {user.role}{state}", user)
+
+
+@command(
+    app,
+    "token",
+    "siaran user token anna",
+    "siaran user token anna --days 90",
+    "siaran user token anna --revoke all",
+)
+def token(
+    desk: Desk,
+    name: _Name,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3650, help="it expires after so many days")
+    ] = None,
+    show: Annotated[bool, typer.Option("--list", help="show which there are")] = False,
+    revoke: Annotated[
+        str | None,
+        typer.Option("--revoke", metavar="WHICH", help="take back the one that begins so, or all"),
+    ] = None,
+) -> None:
+    """Give a user a token for the HTTP API. It is shown this once, and kept as a hash.
+
+    It goes into the header of each request: `Authorization: Bearer siaran_...`. A revoked one is
+    refused within some seconds.
+    """
+    from engine import clock
+    from engine.operations import credentials
+
+    if sum((show, days is not None, revoke is not None)) > 1:
+        raise typer.BadParameter("give one of --days, --list and --revoke")
+    now = clock.utc_now()
+    if show:
+        desk.rows(
+            desk.run(credentials.ls, name),
+            "hint",
+            "created_at",
+            "created_by",
+            "expires_at",
+            "revoked_at",
+            empty=f"no tokens; give one: siaran user token {name}",
+        )
+    elif revoke is not None:
+        gone = desk.run(credentials.revoke, name, revoke, now=now)
+        desk.done(f"revoked: {', '.join(one.hint for one in gone)}", gone)
+    else:
+        lifetime = None if days is None else timedelta(days=days)
+        given = desk.run(credentials.give, name, now=now, lifetime=lifetime)
+        if not desk.json:
+            desk.note(f"the token of {given.user}; it is not shown again")
+        desk.done(given.token, given)
+
+
+@command(
+    app,
+    "password",
+    "siaran user password anna --file anna.password",
+    "siaran user password anna --off",
+)
+def password(
+    desk: Desk,
+    name: _Name,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", metavar="F", help="where it stands; - reads the first line of stdin"
+        ),
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="no password any more")] = False,
+) -> None:
+    """Give a user a password for the HTTP API (HTTP Basic); it is kept as a hash.
+
+    It is never an argument, where all users of the machine could read it.
+    """
+    from engine.operations import Refused, credentials
+
+    if (file is None) == (not off):
+        raise typer.BadParameter("give one of --file F and --off")
+    secret: str | None = None
+    if file is not None:
+        try:
+            text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise Refused(f"{file}: can't read the password: {why}") from None
+        secret = text.removesuffix("\n").removesuffix("\r")
+    user = desk.run(credentials.set_password, name, secret)
+    said = "has no password any more" if secret is None else "has a new password"
+    desk.done(f"user {user} {said}", {"user": user, "password": secret is not None})
 
 
 def _role(role: _Role | None) -> Role | None:

@@ -1,4 +1,7 @@
-"""The two errors that reach a person as one line: a refusal, and a service that is away."""
+"""The errors that reach a person as one line: a refusal, and a service that is away.
+
+Some refusals have names of their own, for programs: they are a status of the HTTP API.
+"""
 
 
 class Refused(Exception):
@@ -6,6 +9,14 @@ class Refused(Exception):
 
     The message says what, where, why and what to do; it is printed as it stands.
     """
+
+
+class NotFound(Refused):
+    """What was named is not there, or not of this application; nobody is told which."""
+
+
+class Forbidden(Refused):
+    """Somebody else of the application may do it (`domain.roles`)."""
 
 
 class Unreachable(Exception):

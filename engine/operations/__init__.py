@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain import roles
+from engine.domain.errors import Forbidden as Forbidden
+from engine.domain.errors import NotFound as NotFound
 from engine.domain.errors import Refused as Refused
 from engine.domain.errors import Unreachable as Unreachable
 from engine.domain.suggest import did_you_mean
@@ -58,14 +60,14 @@ def check_may(tx: Tx, actor: Actor, application: Application, action: str | None
     if user is None:
         meant = did_you_mean(actor.by, (one.name for one in known))
         names = ", ".join(one.name for one in known[:_NAMED]) + ", …" * (len(known) > _NAMED)
-        raise Refused(
+        raise Forbidden(
             f"{actor.by!r} is no user of {where}, which has {names}; say who you are with"
             f" --as{meant}"
         )
     if not user.active:
-        raise Refused(f"user {user.name} of {where} is not active any more; ask an admin of it")
+        raise Forbidden(f"user {user.name} of {where} is not active any more; ask an admin of it")
     able = ", ".join(one.name for one in known if roles.may(one.role, action))
-    raise Refused(
+    raise Forbidden(
         f"{action} needs {roles.A[roles.needed(action)]}, and {user.name} is {roles.A[user.role]}"
         f" of {where}; ask {able}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.inbound import Meaning
 from engine.operations import Actor, application_of, lists
 from engine.operations.members import check_reason
@@ -102,7 +102,7 @@ def optout(tx: Tx, actor: Actor, inbox_id: int, *, reason: str | None = None) ->
     reason = check_reason(reason)
     mobile = inbox_queries.mobile_of(tx, application.id, inbox_id)
     if not mobile:
-        raise Refused(f"nothing with the number {inbox_id} is in the inbox; see `inbox ls --json`")
+        raise NotFound(f"nothing with the number {inbox_id} is in the inbox; see `inbox ls --json`")
     if consent.out_of_all(tx, application.id, mobile):
         raise Refused(f"{mobile} has opted out already, of all of the application")
     consent.say(

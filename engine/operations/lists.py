@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.suggest import did_you_mean
 from engine.operations import Actor, application_of
 from engine.operations.naming import LONGEST, check_email, check_name, email_or_none, tidy
@@ -235,9 +235,9 @@ def facts(one: List) -> dict[str, Any]:
     return {"batch": one.batch, "email": one.email}
 
 
-def _unknown(tx: Tx, application_id: int, name: str) -> Refused:
+def _unknown(tx: Tx, application_id: int, name: str) -> NotFound:
     meant = did_you_mean(name, lists.names(tx, application_id))
-    return Refused(f"list {_quoted(name)} not found{meant or '; see `list ls`'}")
+    return NotFound(f"list {_quoted(name)} not found{meant or '; see `list ls`'}")
 
 
 def _quoted(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.csvfile import CONTROL, fault_of
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.operations import Actor, application_of, lists
 from engine.operations.reading import number_of
 from engine.store import audit, blacklist, consent, members, skipping
@@ -284,7 +284,7 @@ def _member(
     mobile = number_of(tx, application_id, number).mobile
     found = members.find(tx, application_id, target.id, mobile)
     if found is None:
-        raise Refused(f'{mobile} is not in list "{target.name}"; see `member search`')
+        raise NotFound(f'{mobile} is not in list "{target.name}"; see `member search`')
     if found.deleted_at is not None and not deleted:
         raise Refused(
             f'{mobile} is deleted from list "{target.name}"; `member restore` brings it back'

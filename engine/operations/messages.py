@@ -9,7 +9,7 @@ from datetime import datetime
 from engine.domain import merge
 from engine.domain import message as rules
 from engine.domain.campaign import zone
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.message import Count, MessageClass, MessageFacts, MessageState
 from engine.domain.message import Resolution as Resolution
 from engine.domain.receipts import mark_of
@@ -353,7 +353,7 @@ def _log(
 def _get(tx: Tx, actor: Actor, application_id: int, message_id: int) -> stored.Message:
     found = stored.get(tx, application_id, message_id)
     if found is None:
-        raise Refused(f"message {message_id} not found in application {actor.application}")
+        raise NotFound(f"message {message_id} not found in application {actor.application}")
     return found
 
 

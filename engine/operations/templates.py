@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.domain.cost import Meter
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.merge import compile_text
 from engine.domain.settings import MOST_SEGMENTS
 from engine.domain.suggest import did_you_mean
@@ -83,7 +83,7 @@ def get(tx: Tx, application_id: int, name: str) -> Template:
     if found is None:
         known = (one.name for one in templates.of_application(tx, application_id))
         meant = did_you_mean(name, known) or "; see `template ls`"
-        raise Refused(f"template {tidy(name)[:40]!a} not found{meant}")
+        raise NotFound(f"template {tidy(name)[:40]!a} not found{meant}")
     return found
 
 

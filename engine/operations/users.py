@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.roles import Role as Role
 from engine.domain.suggest import did_you_mean
 from engine.operations import Actor, application_of
 from engine.operations.naming import check_email, check_name, email_or_none
 from engine.store import applications, audit, users
 from engine.store.db import Tx
-from engine.store.users import User
+from engine.store.users import User as User
 
 
 def add(
@@ -35,7 +35,7 @@ def add(
     email = None if email is None else check_email(email)
     if not users.insert(tx, application.id, name, email=email, role=wanted):
         raise Refused(f"user {name} is there already; change it with `user edit`")
-    added = _get(tx, application.id, name)
+    added = get(tx, application.id, name)
     _log(tx, application.id, actor, "user.add", name, after=_facts(added))
     return added
 
@@ -60,7 +60,7 @@ def edit(
     """
     application = application_of(tx, actor, "user.edit")
     applications.lock(tx, application.id)
-    before = _get(tx, application.id, name)
+    before = get(tx, application.id, name)
     users.update(
         tx,
         application.id,
@@ -75,7 +75,7 @@ def edit(
             f"user {before.name} is the last active admin of application {application.name};"
             " make somebody else one first"
         )
-    after = _get(tx, application.id, before.name)
+    after = get(tx, application.id, before.name)
     _log(
         tx,
         application.id,
@@ -88,12 +88,13 @@ def edit(
     return after
 
 
-def _get(tx: Tx, application_id: int, name: str) -> User:
+def get(tx: Tx, application_id: int, name: str) -> User:
+    """The user of that name. Raises Refused, with the names that may have been meant."""
     found = users.find(tx, application_id, name.strip())
     if found is None:
         known = (one.name for one in users.of_application(tx, application_id))
         meant = did_you_mean(name, known) or "; see `user ls`"
-        raise Refused(f"user {name.strip()[:40]!r} not found{meant}")
+        raise NotFound(f"user {name.strip()[:40]!r} not found{meant}")
     return found
 
 

@@ -158,6 +158,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "app edit": ("@", "--company", "x"),
     "user add": ("x",),
     "user edit": ("olga", "--email", "x@example.net"),
+    "user token": ("olga",),
+    "user password": ("olga", "--file", "%"),
     "setting set": ("segments.max", "3"),
     "setting unset": ("segments.max",),
     "blacklist add": ("+64211234567",),
