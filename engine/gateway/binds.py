@@ -25,7 +25,7 @@ from engine.arrived import Arrived
 from engine.domain.pace import Bucket, Pace
 from engine.domain.policy import BindStep, BindWatch, after_refusal
 from engine.gateway.plans import Plan, tls_of
-from engine.gateway.turn import Answer, Partial, Received, Token
+from engine.gateway.turn import NEVER_LEFT, Answer, Partial, Received, Token
 from engine.metrics import Metrics
 from smpp import events, receipt, transport
 from smpp import session as smpp_session
@@ -158,6 +158,11 @@ class Bind:
         """No answer will come for these (R-8.2)."""
         carrier_id = self.plan.id
         self.answers += [Answer(token, carrier_id, None, None) for token in tokens]
+
+    def never_left(self, tokens: Iterable[Token]) -> None:
+        """These were not written, for certain: they are queued again at once."""
+        carrier_id = self.plan.id
+        self.answers += [Answer(token, carrier_id, NEVER_LEFT, None) for token in tokens]
 
     def give_up(self, partial: Partial | None) -> None:
         """The session is gone on which the rest of a message should have followed."""

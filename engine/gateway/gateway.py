@@ -531,13 +531,12 @@ class Gateway:
                 continue
             session = bind.session
             if session is None or bind.generation != one.generation:
-                # It fell while the turn committed: these were marked and never left. Their
-                # outcome is settled as unknown, which is more careful than need be.
-                bind.unknown(token for token, _ in part.batch)
+                # It fell while the turn committed: these were marked and never left.
+                bind.never_left(token for token, _ in part.batch)
                 continue
             answers = [(*pair, OK) for pair in replies.pop(session, ())]
             if not await self._send(session, part.batch, answers):
-                bind.unknown(token for token, _ in part.batch)
+                bind.never_left(token for token, _ in part.batch)
         for session, pairs in replies.items():
             await self._send(session, (), [(*pair, OK) for pair in pairs])
 

@@ -35,7 +35,7 @@ from engine.gateway.receiving import Books
 from engine.gateway.receiving import Received as Received
 from engine.store import launching, nodes, settling
 from engine.store.db import Tx
-from engine.store.launching import NO_ROUTE, NOT_JUDGED, Candidate, Feed, Origin
+from engine.store.launching import NO_ROUTE, NOT_JUDGED, Begun, Candidate, Feed, Origin
 from engine.store.settling import Moves
 from smpp.codec import SubmitTemplate
 from smpp.segments import Profile, Segment
@@ -45,6 +45,14 @@ _message_id = itemgetter(0)
 
 # Of a campaign by its recipients' hours so many are looked at for a turn: most may be outside.
 LOOK_AHEAD = 1_000
+
+# The rest of a message, a part of which a carrier took that is down since, goes over another one that
+# sends the same only when it has waited for so long: most are back in seconds. Nearly all handsets
+# keep the parts that they have for much longer.
+PATIENCE = timedelta(minutes=5)
+# And so long until it is looked at again.
+AWAY = timedelta(seconds=5)
+GONE = "the carrier that took a part of it is not configured any more"
 
 
 class Token(NamedTuple):
@@ -57,6 +65,10 @@ class Token(NamedTuple):
     segment: int
     attempt: int
     turn: int
+
+
+NEVER_LEFT = -1
+"""In place of a command_status: it was marked, and certainly not written to any socket."""
 
 
 class Answer(NamedTuple):
@@ -258,6 +270,10 @@ def _settle_others(
     due: dict[int, datetime] = {}
     for token, carrier_id, command_status, _ in answers:
         message_id = token.message_id
+        if command_status == NEVER_LEFT:
+            groups[token.segment, token.attempt, "queued", None, False].append(message_id)
+            due[message_id] = max(now, due.get(message_id, now))
+            continue
         refused, campaign_id = known.get(message_id, (0, None))
         verdict = policies.get(carrier_id, STANDARD).verdict(
             command_status, refused=refused, chance=chance_of(message_id)
@@ -397,6 +413,9 @@ class _Launch:
         self.blocked: dict[str, bool] = {}
         """Routes whose messages wait, by key; True: for lack of room for a long one."""
         self.texts: dict[str, merge.Template] = {}
+        self.limits = Limits(tx, now)
+        self.away: list[int] = []
+        """Messages of which a carrier took a part that is down now."""
 
     def run(self) -> None:
         """Launches, class 0 first, and keeps a share for campaigns while they have something."""
@@ -405,7 +424,6 @@ class _Launch:
             return
         if self.free <= 0:
             self.done.more = True
-        self.limits = Limits(tx, now)
             return
         network = self.work.network
         room = {slots.plan.name for slots in self.slots if slots.room > 0}
@@ -506,6 +524,8 @@ class _Launch:
             launching.drop_due(self.tx, gone)
             self.due[message_class] += [one.id for one in left]
         launching.wait_on_routes(self.tx, on_routes)
+        launching.put_off(self.tx, self.away, self.now + AWAY)
+        self.away.clear()
 
     def _launch_feeds(self) -> None:
         passed: list[int] = []
@@ -548,14 +568,6 @@ class _Launch:
             if stay:
                 return
 
-    def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[_Left]:
-        """Launches messages of one origin in order; answers those that found no room."""
-        unwanted = launching.unwanted(
-            self.tx, origin.application_id, origin.list_id, [c.mobile for c in candidates]
-        )
-        excused: set[int] = set()
-        if unwanted and origin.campaign_id is None:
-            excused = launching.excused(self.tx, [c.id for c in candidates if c.mobile in unwanted])
     def _next_of(self, feed: Feed, limit: int) -> tuple[list[Candidate], int | None]:
         """At most `limit` messages of a feed, and the last one that was looked at; None: it is through.
 
@@ -570,13 +582,21 @@ class _Launch:
         through = looked == len(found) and len(found) < look
         return candidates, None if through else found[looked - 1].id
 
+    def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[_Left]:
+        """Launches messages of one origin in order; answers those that found no room."""
+        unwanted = launching.unwanted(
+            self.tx, origin.application_id, origin.list_id, [c.mobile for c in candidates]
+        )
+        if origin.opted_out or origin.cap is not None:
+            unwanted = self.limits.unwanted(origin, candidates, unwanted)
+        excused: set[int] = set()
+        if unwanted and origin.campaign_id is None:
+            excused = launching.excused(self.tx, [c.id for c in candidates if c.mobile in unwanted])
         begun = [candidate.id for candidate in candidates if candidate.accepted]
         carried = launching.carriers_of(self.tx, begun) if begun else {}
         network, up = self.work.network, self.work.up
         table = network.routing.table(origin.sender, origin.application)
         find, blocked = table.find, self.blocked
-        if origin.opted_out or origin.cap is not None:
-            unwanted = self.limits.unwanted(origin, candidates, unwanted)
         skipped: defaultdict[str, list[int]] = defaultdict(list)
         unsendable: defaultdict[str, list[int]] = defaultdict(list)
         chosen: list[_Chosen] = []
@@ -593,7 +613,15 @@ class _Launch:
             if key not in blocked:
                 way = route.way(up, candidate.id, turn_of(candidate.refused))
                 if candidate.id in carried:
-                    way = self._same_way(carried[candidate.id], way)
+                    way = self._same_way(origin, carried[candidate.id], way)
+                    if way is None:
+                        unsendable[GONE].append(candidate.id)
+                        continue
+                    if isinstance(way, NoWay):
+                        # It waits for one carrier, the others of its route for none.
+                        left.append(_Left(candidate.id, network.route_ids[key], False))
+                        self.away.append(candidate.id)
+                        continue
                 if isinstance(way, Way):
                     try:
                         one = self._choose(origin, candidate, way)
@@ -613,17 +641,36 @@ class _Launch:
             self._end(ids, "failed", reason)
         if chosen:
             self._mark(origin, chosen)
-        return left
-
-    def _same_way(self, carrier_id: int, way: Way | NoWay) -> Way | NoWay:
-        """The rest of a message goes over the carrier that took a part of it, if there is one."""
-        plan = self.work.network.by_id(carrier_id)
-        if plan is None:
-            return way
-        if plan.name in self.work.up:
             if origin.rate is not None or origin.quota is not None:
                 self.limits.launched(origin, [one.candidate for one in chosen])
+        return left
+
+    def _same_way(self, origin: Origin, begun: Begun, way: Way | NoWay) -> Way | NoWay | None:
+        """Where the rest of a message goes of which a carrier took a part; None: nowhere any more.
+
+        All of it goes over that carrier (R-5.5), for which it waits while that is down. When that
+        lasts, others of its route may take the rest if what they send is the same to the handset,
+        which puts it together: cut alike, from the same source. None of them would send what was
+        taken (R-8.2), so where there is no such one it waits on. Of a carrier that is not configured
+        any more nobody knows how it cut: what began there can't be ended, and fails.
+        """
+        network = self.work.network
+        plan = network.by_id(begun.carrier_id)
+        if plan is not None and plan.name in self.work.up:
             return Way((plan.name,), 1)
+        lasts = self.now - begun.at > PATIENCE
+        if plan is None:
+            return None if lasts else NoWay("its carrier is not configured any more", routed=True)
+        if lasts and isinstance(way, Way):
+            sender = (origin.sender, origin.sender_ton, origin.sender_npi)
+            alike = tuple(
+                name
+                for name in way.carriers
+                if (other := network.plans[name]).profile == plan.profile
+                and other.source(*sender) == plan.source(*sender)
+            )
+            if alike:
+                return Way(alike, len(alike))
         return NoWay(f"carrier {plan.name} is down", routed=True)
 
     def _end(self, ids: list[int], state: str, reason: str) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 import trio
 from msgspec.structs import replace
 
 from config.kinds import Secret
+from engine.gateway import turn
+from engine.gateway.turn import Done, Work
+from engine.store import nodes
+from engine.store.db import Tx
 from tests.engine.between import Wire
 from tests.engine.conftest import QUICK, Stage
 
@@ -61,6 +66,70 @@ async def test_a_refused_bind_is_tried_for_ever_and_stops_nothing(
             wire.to_port = kind.port
             await stage.settled(campaign, delivered=5)
             assert (await engine.get("/readyz"))[0] == 200
+
+
+@pytest.mark.trio
+async def test_what_was_marked_for_a_session_that_fell_meanwhile_leaves_at_once(
+    stage: Stage, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-8.2: it was written to no socket, so nobody has to wait 30 s to know what became of it."""
+    monkeypatch.setattr(nodes, "UNCERTAIN_S", 3600.0)
+    async with stage.smsc() as smsc:
+        wire = Wire(smsc.port)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port) as engine:
+            await stage.until(lambda: engine.logged("bind.up"), "the bind")
+            cuts = _cut_before_commit(stage, wire, monkeypatch, lambda done: done.launched > 0)
+            campaign = stage.campaign(5)
+            await stage.settled(campaign, delivered=5)
+            assert (len(cuts), smsc.counters.submits, smsc.counters.repeats) == (1, 5, 0)
+
+
+@pytest.mark.trio
+async def test_the_rest_of_a_message_goes_on_after_its_session_fell_between_two_parts(
+    stage: Stage, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-8.1: nothing of it is on the wire then, and no answer comes that would remember it."""
+    monkeypatch.setattr(nodes, "UNCERTAIN_S", 3600.0)
+    async with stage.smsc() as smsc:
+        wire = Wire(smsc.port)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port, window=1, rate=4.0) as engine:
+            await stage.until(lambda: engine.logged("bind.up"), "the bind")
+            cuts = _cut_before_commit(stage, wire, monkeypatch, _holds_a_rest)
+            campaign = stage.campaign(1, text="x" * 300)
+            await stage.settled(campaign, delivered=1)
+            assert (len(cuts), smsc.counters.submits, smsc.counters.repeats) == (1, 2, 0)
+
+
+def _holds_a_rest(done: Done) -> bool:
+    """Whether a turn has the rest of a message that its pace lets none go of."""
+    return any(slots.partial is not None and not slots.batch for slots in done.slots)
+
+
+def _cut_before_commit(
+    stage: Stage, wire: Wire, monkeypatch: pytest.MonkeyPatch, when: Callable[[Done], bool]
+) -> list[Done]:
+    """The session falls once, while a turn of that kind is about to commit; that turn."""
+    run, cuts = turn.run, list[Done]()
+
+    async def fall() -> None:
+        fell = len([line for line in stage.news.lines if " bind.down " in line])
+        await wire.cut()
+        await stage.until(
+            lambda: len([line for line in stage.news.lines if " bind.down " in line]) > fell,
+            "the fall",
+        )
+
+    def cutting(tx: Tx, work: Work) -> Done:
+        done = run(tx, work)
+        if not cuts and when(done):
+            cuts.append(done)
+            trio.from_thread.run(fall)
+        return done
+
+    monkeypatch.setattr(turn, "run", cutting)
+    return cuts
 
 
 ENDS = {

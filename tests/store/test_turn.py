@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from engine.gateway import turn
+from engine.gateway.turn import NEVER_LEFT, Answer
 from engine.store import hot, nodes
 from engine.store.db import Tx
 from smpp import status
@@ -419,6 +420,40 @@ def test_a_refusal_that_does_not_pass_fails_in_the_end(road: Road) -> None:
             gaps.append(road.due_in_s(message.id))
     assert gaps == [30, 60, 120, 240, 480, 960, 1920, 3600]
     assert road.states(campaign) == {"failed": 1}
+
+
+def test_what_never_left_is_queued_again_at_once(road: Road) -> None:
+    """R-8.2: it is not in doubt, no attempt that counts, and no outcome of the carrier's."""
+    campaign = road.campaign(2, text=LONG)
+    line = road.line(window=6)
+    road.turn()
+    never, written = line.tokens[:3], line.tokens[3:]
+    done = road.settle(*(Answer(token, line.carrier_id, NEVER_LEFT, None) for token in never))
+    assert (done.outcomes, done.alerts) == ({}, {})
+    message, _ = road.messages(campaign)
+    assert (message.state, message.launched, message.reason) == ("queued", 0, None)
+    assert road.one("SELECT refused FROM message WHERE id = %s", message.id) == 0
+    road.turn()
+    again = [token for token in line.tokens if token not in written]
+    assert [(token.message_id, token.segment, token.attempt) for token in again] == [
+        (message.id, n, 2) for n in (1, 2, 3)
+    ]
+
+
+def test_what_never_left_waits_for_its_other_parts(road: Road) -> None:
+    """R-8.2: one that may have gone out makes the message uncertain, in any order."""
+    campaign = road.campaign(1, text=LONG)
+    line = road.line()
+    road.turn()
+    one, two, three = line.tokens
+    road.settle(Answer(two, line.carrier_id, NEVER_LEFT, None), silence(one))
+    assert road.states(campaign) == {"uncertain": 1}
+    road.settle(ok(three, "A3"))
+    road.turn()
+    assert line.wire == []
+    road.pass_time(30)
+    road.turn()
+    assert [(token.segment, token.attempt) for token in line.tokens] == [(1, 2), (2, 2)]
 
 
 def test_a_retry_sends_only_the_segment_that_was_refused(road: Road) -> None:
