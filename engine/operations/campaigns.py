@@ -9,7 +9,7 @@ from datetime import datetime
 from engine.domain import campaign as rules
 from engine.domain.campaign import ENDED as ENDED
 from engine.domain.campaign import CampaignFacts, CampaignState
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.message import MessageState as MessageState
 from engine.domain.verbs import Verb, after
 from engine.domain.why import why
@@ -225,7 +225,7 @@ def _facts(campaign: Campaign, current: Progress) -> CampaignFacts:
     )
 
 
-def _unknown(actor: Actor, campaign_id: int) -> Refused:
-    return Refused(
+def _unknown(actor: Actor, campaign_id: int) -> NotFound:
+    return NotFound(
         f"campaign {campaign_id} not found in application {actor.application}; see `campaign ls`"
     )
