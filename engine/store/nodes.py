@@ -74,18 +74,11 @@ def start(tx: Tx, name: str, now: datetime) -> NodeStart:
 
 
 def take_over(tx: Tx, node_id: int, below_epoch: int, now: datetime) -> int:
-    """Makes what older epochs of a node left on the wire uncertain; answers how many messages."""
-    ids = [
-        row[0]
-        for row in tx.execute(
-            # flight_pkey
-            """
-            SELECT DISTINCT unnest(message_ids) FROM flight
-             WHERE node_id = %s AND epoch < %s ORDER BY 1
-            """,
-            (node_id, below_epoch),
-        )
-    ]
+    """Makes what older epochs of a node left on the wire uncertain; answers how many messages.
+
+    What another node has launched since is that one's: `flight` may name it for both.
+    """
+    ids = _left_by(tx, node_id, below_epoch)
     uncertain = tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
         """
@@ -110,6 +103,43 @@ def take_over(tx: Tx, node_id: int, below_epoch: int, now: datetime) -> int:
     launching.add_tally(tx, tally)
     tx.execute("DELETE FROM flight WHERE node_id = %s AND epoch < %s", (node_id, below_epoch))
     return len(uncertain)
+
+
+def _left_by(tx: Tx, node_id: int, below_epoch: int) -> list[int]:
+    """The messages that older epochs of a node were the last to launch; locked, in order.
+
+    Once they are locked nobody can launch them. Who was the last, the ages of the rows in `flight`
+    tell, which are written with the launch and never changed: a message is launched again only when
+    nothing of it is on the wire.
+    """
+    locked = [
+        row[0]
+        for row in tx.execute(
+            # flight_pkey, message_YYYYMMDD_pkey
+            """
+            SELECT id FROM message
+             WHERE id = ANY (ARRAY(SELECT unnest(message_ids) FROM flight
+                                    WHERE node_id = %s AND epoch < %s))
+               AND (state = 'launched' OR launched <> 0)
+             ORDER BY id FOR UPDATE
+            """,
+            (node_id, below_epoch),
+        )
+    ]
+    rows = tx.execute(
+        # flight has a row for each turn of which not all is settled
+        """
+        SELECT named.id
+          FROM (SELECT unnest(message_ids) AS id, age(xmin) AS age,
+                       node_id = %s AND epoch < %s AS ours FROM flight) AS named
+         WHERE named.id = ANY (%s::bigint[])
+         GROUP BY named.id
+        HAVING min(age) FILTER (WHERE ours) <= coalesce(min(age) FILTER (WHERE NOT ours), 2147483647)
+         ORDER BY named.id
+        """,
+        (node_id, below_epoch, ints(locked)),
+    )
+    return [row[0] for row in rows]
 
 
 class Fenced(Refused):

@@ -1046,6 +1046,44 @@ def test_another_node_takes_nothing_over(road: Road) -> None:
     assert road.states(campaign) == {"launched": 1}
 
 
+def test_a_take_over_leaves_alone_what_another_node_has_launched_since(road: Road) -> None:
+    """R-8.2, R-8.4: `flight` names a turn's messages until all of them are settled."""
+    campaign = road.campaign(2)
+    line = road.line(window=2)
+    road.turn()
+    first, _ = line.tokens
+    road.settle(refused(first, status.THROTTLED))
+    other = Road.open(road.database, "gw2")
+    others = other.line()
+    road.pass_time(1)
+    other.turn()
+    [again] = others.tokens
+    assert (again.message_id, again.attempt) == (first.message_id, 2)
+    assert road.restart().uncertain == 1
+    message = road.message(first.message_id)
+    assert (message.state, message.launched) == ("launched", 0b1)
+    other.settle(ok(again, "B1"))
+    assert road.states(campaign) == {"sent": 1, "uncertain": 1}
+
+
+def test_a_take_over_takes_what_another_node_had_before(road: Road) -> None:
+    """R-8.1: else it would be nobody's."""
+    other = Road.open(road.database, "gw2")
+    campaign = road.campaign(2)
+    others = other.line(window=2)
+    other.turn()
+    first, second = others.tokens
+    other.settle(refused(first, status.THROTTLED))
+    road.pass_time(1)
+    line = road.line()
+    road.turn()
+    assert [token.message_id for token in line.tokens] == [first.message_id]
+    assert road.restart().uncertain == 1
+    assert road.message(first.message_id).state == "uncertain"
+    assert road.message(second.message_id).state == "launched"
+    assert road.states(campaign) == {"launched": 1, "uncertain": 1}
+
+
 def test_a_turn_whose_commit_was_cut_off_can_be_asked_for(road: Road) -> None:
     """Design 9: committed or not, and the answer holds for ever."""
     road.campaign(1)
