@@ -733,6 +733,8 @@ class _Launch:
                         refusal, refuser, profile = error, slots.bind, None
                         break
                     total = len(parts)
+                    if candidate.accepted and candidate.accepted.bit_length() >= total:
+                        self._check_cut(candidate.accepted, total, slots.bind)
                     if total == 1:
                         todo = [(1, parts[0])]
                     else:
@@ -760,6 +762,14 @@ class _Launch:
         self.lacks = bool(short)
         self.short = tuple(short) or self.short
         return None
+
+    def _check_cut(self, accepted: int, total: int, bind: int) -> None:
+        """Refuses the rest of a message whose carrier cuts it otherwise than when it took a part."""
+        if accepted >= (1 << total) - 1:
+            self.done.unsendable[bind, "cut otherwise"] += 1
+            raise Unsendable(
+                "its carrier cuts it otherwise since a part of it was taken", "cut otherwise"
+            )
 
     def _take(
         self,

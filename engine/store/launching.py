@@ -330,7 +330,14 @@ def wait_on_routes(tx: Tx, waiting: Mapping[int, int]) -> None:
         )
 
 
-def carriers_of(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
+class Begun(NamedTuple):
+    """Which carrier took a part of a message, and when the last one."""
+
+    carrier_id: int
+    at: datetime
+
+
+def carriers_of(tx: Tx, ids: Iterable[int]) -> dict[int, Begun]:
     """Which carrier took a part of each of these messages: the rest must go over it, too (R-5.5)."""
     array = ints(ids)
     if array == "{}":
@@ -338,12 +345,23 @@ def carriers_of(tx: Tx, ids: Iterable[int]) -> dict[int, int]:
     rows = tx.execute(
         # submission_YYYYMMDD_pkey
         """
-        SELECT message_id, carrier_id FROM submission
-         WHERE message_id = ANY (%s::bigint[]) ORDER BY attempt
+        SELECT message_id, carrier_id, at FROM submission
+         WHERE message_id = ANY (%s::bigint[]) ORDER BY attempt, at
         """,
         (array,),
     )
-    return dict(rows.fetchall())
+    return {message_id: Begun(carrier_id, at) for message_id, carrier_id, at in rows}
+
+
+def put_off(tx: Tx, ids: Iterable[int], at: datetime) -> None:
+    """Has messages in `due` looked at again at a time, not before."""
+    array = ints(ids)
+    if array != "{}":
+        tx.execute(
+            # due_pkey
+            "UPDATE due SET due_at = %s WHERE message_id = ANY (%s::bigint[])",
+            (at, array),
+        )
 
 
 def unwanted(
