@@ -1,6 +1,6 @@
 """What an MO means, and what is to be done about it: one decision, without looking anywhere.
 
-The order of lines in `decide` is the precedence of R-6.5:
+The order of lines in `_decide` is the precedence of R-6.5:
 
     what it is                     what is done                                     answered with
     nobody's number                nothing; it is kept                              -
@@ -21,6 +21,9 @@ Of the responses the first that is set is sent, and nothing when none is. Nothin
 nothing done, when the sender is no subscriber (a name, a short code, a number of ours); nothing is
 answered to who has had enough of it in the last hour, who is on the blacklist, or has opted out: but
 the one confirmation of an opt-out, which is sent when something could have been sent before.
+
+What answers a campaign to a list with an address is mailed there (R-6.8), whoever sent it: replies,
+near misses, HELP, data. Opt-outs, resume words and keywords are done with; the inbox shows them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,6 +41,7 @@ __all__ = [
     "Context",
     "Decision",
     "Effect",
+    "Forward",
     "Join",
     "Keyword",
     "Kind",
@@ -92,10 +96,14 @@ class Mo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """The campaign that an MO answers, by its list; `timely` while an opt-out counts for it."""
+    """The campaign that an MO answers, by its list; `timely` while an opt-out counts for it.
+
+    `forward_to` is the list's address for replies.
+    """
 
     list_id: int | None
     timely: bool = True
+    forward_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +162,7 @@ class Standing:
                     now = replace(now, listed_by_mo=False)
                 case Reply():
                     now = replace(now, answered=now.answered + 1)
-                case Join():
+                case Join() | Forward():
                     pass
         return now
 
@@ -222,7 +230,18 @@ class Reply:
     list_id: int | None = None
 
 
-Effect: TypeAlias = Consent | Blacklist | Lift | Join | Reply
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """The MO is mailed to an address."""
+
+    name: ClassVar[str] = "forwarded"
+
+    to: str
+
+
+Effect: TypeAlias = Consent | Blacklist | Lift | Join | Reply | Forward
+
+_FORWARDED: Final = frozenset({Meaning.REPLY, Meaning.NEAR_MISS, Meaning.HELP, Meaning.DATA})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +256,16 @@ _KEPT: Final = Decision(meaning=Meaning.UNOWNED)
 
 
 def decide(mo: Mo, context: Context) -> Decision:
-    """Say what an MO means and what is to be done. The order of the lines is that of R-6.5."""
+    """Say what an MO means and what is to be done."""
+    decision = _decide(mo, context)
+    to = None if context.answers is None else context.answers.forward_to
+    if to is None or decision.meaning not in _FORWARDED:
+        return decision
+    return replace(decision, effects=(*decision.effects, Forward(to)))
+
+
+def _decide(mo: Mo, context: Context) -> Decision:
+    """All but what is mailed. The order of the lines is that of R-6.5."""
     if not mo.owned:
         return _KEPT
     answers = context.answers

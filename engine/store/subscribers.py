@@ -18,6 +18,7 @@ from engine.domain.inbound import (
     Consent,
     Context,
     Decision,
+    Forward,
     Join,
     Keyword,
     Kind,
@@ -62,6 +63,7 @@ class _Row:
     campaign_id: int | None
     list_id: int | None
     list: str | None
+    forward_to: str | None
     ended_at: datetime | None
     dedicated: bool
     ours: bool
@@ -96,7 +98,7 @@ def asked(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> list[Asked]:
         answers = None
         if row.campaign_id is not None:
             timely = row.ended_at is None or now - row.ended_at <= window
-            answers = Answers(list_id=row.list_id, timely=timely)
+            answers = Answers(list_id=row.list_id, timely=timely, forward_to=row.forward_to)
         context = Context(
             standing=standings[application_id, row.mobile],
             answers=answers,
@@ -117,6 +119,7 @@ def apply(tx: Tx, decided: Sequence[tuple[Asked, Decision]], now: datetime) -> N
     joins: set[tuple[int, str]] = set()
     listed: dict[tuple[int, str], bool] = {}
     replies: list[tuple[Asked, Reply]] = []
+    forwards: list[tuple[Asked, Forward]] = []
     for one, decision in decided:
         if not decision.effects:
             continue
@@ -135,10 +138,13 @@ def apply(tx: Tx, decided: Sequence[tuple[Asked, Decision]], now: datetime) -> N
                     listed[key] = False
                 case Reply():
                     replies.append((one, effect))
+                case Forward():
+                    forwards.append((one, effect))
     _say(tx, consents, now)
     _blacklist(tx, sorted(key for key, on in listed.items() if on), now)
     _lift(tx, sorted(key for key, on in listed.items() if not on))
     _join(tx, sorted(joins))
+    _forward(tx, forwards, now)
     response_of = _reply(tx, replies, now)
     tx.execute(
         # inbox_YYYYMMDD_pkey
@@ -179,7 +185,8 @@ def _rows(tx: Tx, inbox_ids: Sequence[int]) -> list[_Row]:
         # senders: whether the mobile is one of them is looked up in all of them at once.
         """
         SELECT i.id, i.application_id, i.mobile, i.destination, i.content, i.data_coding,
-               i.parts >= i.parts_of, i.campaign_id, i.list_id, l.name, c.ended_at, s.id IS NOT NULL,
+               i.parts >= i.parts_of, i.campaign_id, i.list_id, l.name, l.email, c.ended_at,
+               s.id IS NOT NULL,
                ltrim(i.mobile, '+') IN (SELECT ltrim(address, '+') FROM sender)
           FROM inbox i
           LEFT JOIN campaign c ON c.id = i.campaign_id
@@ -461,3 +468,24 @@ def _reply(tx: Tx, replies: Sequence[tuple[Asked, Reply]], now: datetime) -> dic
         ),
     )
     return {one.inbox_id: message_id for (one, _), message_id in zip(replies, ids, strict=True)}
+
+
+def _forward(tx: Tx, forwards: Sequence[tuple[Asked, Forward]], now: datetime) -> None:
+    """Puts mails about these MO into the outbox, in the order in which the MO came (R-6.8)."""
+    if forwards:
+        tx.execute(
+            """
+            INSERT INTO outbox (kind, application_id, recipient, about_id, created_at, due_at)
+            SELECT 'forward', f.application_id, f.recipient, f.inbox_id, %s, %s
+              FROM unnest(%s::int[], %s::text[], %s::bigint[])
+                   WITH ORDINALITY AS f (application_id, recipient, inbox_id, n)
+             ORDER BY f.n
+            """,
+            (
+                now,
+                now,
+                [one.application_id for one, _ in forwards],
+                [forward.to for _, forward in forwards],
+                ints(one.inbox_id for one, _ in forwards),
+            ),
+        )

@@ -10,6 +10,7 @@ from engine.domain.inbound import (
     Consent,
     Context,
     Effect,
+    Forward,
     Join,
     Keyword,
     Kind,
@@ -305,3 +306,36 @@ def test_data_is_kept_and_flagged_where_it_reads_like_an_opt_out() -> None:
     for text, meaning in (("STOP", Meaning.NEAR_MISS), ("join", Meaning.DATA), ("", Meaning.DATA)):
         decision = decide(Mo(text=text, dedicated=True, data=True), ALL)
         assert (decision.meaning, decision.effects) == (meaning, ())
+
+
+MAILED = replace(ALL, answers=Answers(list_id=LIST, forward_to="sales@example.net"))
+
+
+@pytest.mark.parametrize(
+    ("why", "mo", "forwarded"),
+    [
+        ("a reply", Mo(text="Yes please"), True),
+        ("as far as it came", Mo(text="Yes ple", whole=False), True),
+        ("a person should look", Mo(text="please stop"), True),
+        ("who asks for help", Mo(text="HELP"), True),
+        ("a carrier's mistake may hide it", Mo(text="Yes", data=True), True),
+        ("a machine's answer is one, too", Mo(text="Yes", subscriber=False), True),
+        ("it is carried out", Mo(text="STOP"), False),
+        ("the same", Mo(text="START"), False),
+        ("it joins another list", Mo(text="shop", dedicated=True), False),
+        ("not to us", Mo(text="Yes", owned=False), False),
+    ],
+)
+def test_replies_are_mailed_to_the_lists_address(why: str, mo: Mo, forwarded: bool) -> None:
+    """R-6.8; beside what is done and answered without an address."""
+    with_address, without = decide(mo, MAILED), decide(mo, ALL)
+    mails = (Forward("sales@example.net"),) if forwarded else ()
+    assert with_address == replace(without, effects=(*without.effects, *mails)), why
+
+
+def test_who_has_had_enough_answers_is_still_heard() -> None:
+    """R-6.5, R-6.8: loops are cut by not answering; nothing is lost."""
+    silenced = standing(MAILED, answered=5, out_of_all=True, listed=True)
+    assert decide(Mo(text="Yes"), silenced).effects == (Forward("sales@example.net"),)
+    nobody_asked = replace(MAILED, answers=None)
+    assert decide(Mo(text="Yes"), nobody_asked).effects == ()
