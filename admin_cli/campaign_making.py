@@ -298,7 +298,7 @@ def _agreed(desk: Desk, attempt: Callable[[bool], M], *, lines: bool = False) ->
         made = attempt(desk.yes)
     except Unconfirmed as unconfirmed:
         tell_cost(desk, unconfirmed.cost, lines=lines)
-        desk.confirm(f"Send {unconfirmed.cost.segments:,} segments?")
+        desk.confirm(unconfirmed.question)
         made = attempt(True)
     else:
         tell_cost(desk, made.cost, lines=lines)

@@ -80,36 +80,43 @@ class Meter:
 
     def add(self, members: Iterable[Member]) -> None:
         """Count these recipients in. Raises Refused for a text that forced GSM can't carry."""
+        others = 0
         if not self._template.params:  # all get the same
             members = list(members)
             members, others = members[:1], max(len(members) - 1, 0)
-        else:
-            others = 0
-        merge = self._template.merge
+        merge, cut, most = self._template.merge, self._cut, self._most
+        wanted = [number - 1 for number in self._template.params]
+        counted: Counter[tuple[int, Encoding]] = Counter()
+        largest, longest, _ = self._largest
         for place, mobile, params in members:
             text = merge(params)
             if self._transliterated:
                 text = transliterate(text)
-            parts, encoding = self._cut(text, mobile)
-            self._histogram[parts] += 1
-            self._encodings[encoding] += 1
-            if (parts, len(text)) > self._largest[:2]:
-                self._largest, self._largest_text = (parts, len(text), mobile), text
+            parts, encoding = size = cut(text, mobile)
+            counted[size] += 1 + others
+            if parts > largest or (parts == largest and len(text) > longest):
+                largest, longest = parts, len(text)
+                self._largest, self._largest_text = (largest, longest, mobile), text
             if encoding is Encoding.UCS2 and self._examined < _EXAMINED:
                 self._examined += 1
                 self._forced_by.update(dict.fromkeys(not_in_gsm(text)))
-            if parts > self._most:
-                self._refused += 1
+            if parts > most:
+                self._refused += 1 + others
                 self._first_refused = self._first_refused or f"{mobile} ({_segments(parts)})"
-            if lacking := missing(self._template, params):
-                self._missing += 1
-                self._missing_params.update(lacking)
-                if len(self._missing_first) < _NAMED:
-                    self._missing_first.append((mobile, place))
-            if others:
-                self._histogram[parts] += others
-                self._encodings[encoding] += others
-                self._refused += others if parts > self._most else 0
+            given = len(params)
+            for index in wanted:
+                if index >= given or not params[index]:
+                    self._note_missing(place, mobile, params)
+                    break
+        for (parts, encoding), n in counted.items():
+            self._histogram[parts] += n
+            self._encodings[encoding] += n
+
+    def _note_missing(self, place: int, mobile: str, params: Sequence[str]) -> None:
+        self._missing += 1
+        self._missing_params.update(missing(self._template, params))
+        if len(self._missing_first) < _NAMED:
+            self._missing_first.append((mobile, place))
 
     def check_text(self) -> None:
         """Refuse, before any recipient is known, a text that can't go out with any params."""

@@ -6,7 +6,7 @@ file the measuring is done in the import's merge, so that a refusal undoes that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -84,11 +84,13 @@ def new(
     """
     plan = database.run(judged, actor, draft, now)
     target = database.run(lambda tx: lists.get(tx, plan.application.id, list_name))
-    cost = measured(
-        plan, pages(lambda after, rows: database.run(stored.members_after, target.id, after, rows))
-    )
+
+    def page(after: int, rows: int) -> Sequence[Member]:
+        return database.run(stored.members_after, target.id, after, rows, plan.params)
+
+    cost = measured(plan, pages(page))
     answers = database.run(in_force, actor, plan, target.name)
-    agree(cost, answers, confirmed, tell)
+    agree(plan, cost, answers, confirmed, tell)
     campaign = database.run(_create, actor, plan, plan.row(target.id, by=actor.by))
     return Created(campaign=campaign, cost=cost, notices=plan.notices, responses=answers)
 
@@ -121,7 +123,7 @@ def again(
     if cost.recipients == 0:
         raise _nobody(earlier.id, state)
     answers = database.run(in_force, actor, plan, earlier.list)
-    agree(cost, answers, confirmed, tell)
+    agree(plan, cost, answers, confirmed, tell)
 
     def make(tx: Tx) -> Campaign:
         made = _create(
@@ -156,9 +158,9 @@ def quick(
     def then(tx: Tx, list_id: int, report: ImportReport) -> Created:
         if stored.planned(tx, list_id) > report.imported:
             raise _not_fresh(upload.list)
-        cost = measured(plan, imports.new_rows(tx))
+        cost = measured(plan, imports.new_rows(tx, plan.params))
         answers = in_force(tx, actor, plan, upload.list)
-        agree(cost, answers, confirmed, tell)
+        agree(plan, cost, answers, confirmed, tell)
         return Created(
             campaign=_create(tx, actor, plan, plan.row(list_id, by=actor.by, quick=True)),
             cost=cost,
@@ -197,9 +199,9 @@ def split(
 
     def then(tx: Tx, report: ImportReport) -> Parts:
         names = part_names(upload.list, drafting.parts_of(report.imported, size))
-        cost = measured(plan, imports.new_rows(tx))
+        cost = measured(plan, imports.new_rows(tx, plan.params))
         answers = in_force(tx, actor, plan, names[0] if names else upload.list)
-        agree(cost, answers, confirmed, tell)
+        agree(plan, cost, answers, confirmed, tell)
         made = [_part_list(tx, actor, upload, name) for name in names]
         sizes = imports.merge_parts(tx, [one.id for one in made], size)
         zone = rules.zone(plan.timezone)

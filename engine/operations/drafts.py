@@ -21,10 +21,12 @@ from engine.domain.cost import Member, Meter
 from engine.domain.cost import notices as notices
 from engine.domain.errors import Refused
 from engine.domain.message import MessageState
+from engine.domain.settings import CONFIRM_ABOVE
 from engine.operations import Actor, application_of, lists, responses, senders, templates
 from engine.operations.members import check_reason
 from engine.operations.responses import InForce
 from engine.store import campaigns as stored
+from engine.store import settings
 from engine.store.applications import Application
 from engine.store.campaigns import Campaign, NewCampaign
 from engine.store.db import Tx
@@ -67,12 +69,19 @@ class Draft:
 class Unconfirmed(Refused):
     """It costs, or reaches, more than goes without asking, and nobody has agreed (R-2.2, R-3.10)."""
 
-    def __init__(self, cost: Cost) -> None:
+    def __init__(self, cost: Cost, above: int | None) -> None:
+        many = above is not None and cost.recipients > above
+        why = f", and more than {above:,} are to be confirmed (confirm.above)" if many else ""
         super().__init__(
-            f"the message takes {cost.segments:,} segments for {cost.recipients:,} recipients; "
+            f"the message takes {cost.segments:,} segments for {cost.recipients:,} recipients{why}; "
             "confirm with --yes"
         )
         self.cost = cost
+        self.question = (
+            f"Send {cost.segments:,} segments to {cost.recipients:,} recipients?"
+            if many
+            else f"Send {cost.segments:,} segments?"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +98,7 @@ class Plan:
     time: Scheduled
     timezone: str
     most: int
+    above: int | None  # recipients that are to be confirmed
     transliterate: bool
     flash: bool
     rate: float | None
@@ -98,6 +108,11 @@ class Plan:
     opted_out_reason: str | None
     response: str | None
     notices: tuple[str, ...]  # how the times were understood
+
+    @property
+    def params(self) -> int:
+        """How many params of a recipient the text refers to, counted from the first."""
+        return max(self.compiled.params, default=0)
 
     def meter(self) -> Meter:
         return Meter(
@@ -176,6 +191,7 @@ def judged(
         time=time,
         timezone=zone.key,
         most=stored.most_segments(tx, application.id),
+        above=settings.get(tx, application.id, CONFIRM_ABOVE),
         transliterate=draft.transliterate,
         flash=draft.flash,
         rate=None if draft.rate is None else drafting.rate_of(draft.rate),
@@ -221,13 +237,16 @@ def measured(plan: Plan, chunks: Iterable[Sequence[Member]]) -> Cost:
     return meter.cost()
 
 
-def agree(cost: Cost, answers: tuple[InForce, ...], confirmed: bool, tell: Tell) -> None:
+def agree(
+    plan: Plan, cost: Cost, answers: tuple[InForce, ...], confirmed: bool, tell: Tell
+) -> None:
     """Go on when nothing stands against it. Raises Refused for nobody, Unconfirmed for a cost."""
     if cost.recipients == 0:
         raise Refused("the list has no members: nobody would get the message")
     tell(answers)
-    if cost.largest > 1 and not confirmed:
-        raise Unconfirmed(cost)
+    many = plan.above is not None and cost.recipients > plan.above
+    if (many or cost.largest > 1) and not confirmed:
+        raise Unconfirmed(cost, plan.above)
 
 
 def facts(campaign: Campaign) -> dict[str, Any]:

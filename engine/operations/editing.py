@@ -82,11 +82,11 @@ def edit(
     def page(after_id: int, rows: int) -> Sequence[Member]:
         if before.from_campaign_id is not None:
             return database.run(changes.recipients_after, before.id, after_id, rows)
-        return database.run(stored.members_after, target.id, after_id, rows)
+        return database.run(stored.members_after, target.id, after_id, rows, plan.params)
 
     cost = measured(plan, pages(page))
     answers = database.run(in_force, actor, plan, target.name)
-    agree(cost, answers, confirmed, tell)
+    agree(plan, cost, answers, confirmed, tell)
     campaign, changed = database.run(_write, actor, before, plan, target)
     return Edited(
         campaign=campaign, changed=changed, cost=cost, notices=plan.notices, responses=answers

@@ -18,6 +18,8 @@ from engine.domain.estimate import Estimate, Lane, estimate
 from engine.domain.hours import Hours, RecipientHours, zones_of
 from engine.domain.merge import compile_text
 from engine.domain.message import MessageClass, check_length
+from engine.domain.routing import fits
+from engine.domain.settings import QUOTA_DAILY
 from engine.domain.transliterate import transliterate
 from engine.operations import Actor, application_of, campaigns, creating, importing, lists
 from engine.operations.creating import Bar, earlier_of, in_force, kept
@@ -29,11 +31,14 @@ from engine.operations.responses import InForce
 from engine.store import audit, control, hours, imports, launching, messages, reports, senders
 from engine.store import campaign_changes as changes
 from engine.store import campaigns as stored
+from engine.store import settings as stored_settings
 from engine.store.db import Database, Tx
 from engine.store.listening import wake
 
 _SAMPLES = 3
 """Merged texts that are shown: enough to see that the params are where they belong."""
+
+_DELETED = "deleted from the list"
 
 _MASK = 5  # TON of an alphanumeric address (SMPP 3.4 §5.2.5)
 
@@ -108,12 +113,16 @@ def preview(
         list_id, name = target.id, target.name
 
         def page(after: int, rows: int) -> Sequence[Member]:
-            return database.run(stored.members_after, target.id, after, rows)
+            return database.run(stored.members_after, target.id, after, rows, plan.params)
 
     for members in pages(page):
-        look.add(members, database.run(_unwanted, plan, list_id, members))
+        unwanted = dict(database.run(_unwanted, plan, list_id, members))
+        if of is not None and list_id is not None:
+            left = database.run(changes.no_members, list_id, [one[1] for one in members])
+            unwanted = dict.fromkeys(left, _DELETED) | unwanted
+        look.add(members, unwanted)
     if of is None and list_id is not None:
-        look.excluded["deleted from the list"] = database.run(changes.count_deleted, list_id)
+        look.excluded[_DELETED] = database.run(changes.count_deleted, list_id)
     return database.run(_whole, actor, plan, look, name, draft.respect_hours, settings, now)
 
 
@@ -134,7 +143,7 @@ def preview_file(
 
     def then(tx: Tx, report: ImportReport) -> Preview:
         look = _Look(plan)
-        for members in imports.new_rows(tx):
+        for members in imports.new_rows(tx, plan.params):
             # Who has opted out is left out of the rows, or wanted to be kept in them.
             unwanted = _unwanted(tx, plan, None, members) if upload.keep_opted_out else {}
             look.add(members, unwanted)
@@ -257,8 +266,7 @@ def _lanes(tx: Tx, settings: Settings, plan: Plan, now: datetime) -> list[Lane]:
     routed = {
         share.name
         for route in settings.routes
-        if route.sender in (None, plan.sender)
-        and route.application in (None, plan.application.name)
+        if fits(route, plan.sender, plan.application.name)
         for share in route.carriers
     }
     found: dict[tuple[str, str], Lane] = {}
@@ -302,6 +310,9 @@ def _warnings(
         )
     if not lanes:
         yield f"no route takes messages from {plan.sender}: they would wait; see [[routes]]"
+    quota = stored_settings.get(tx, plan.application.id, QUOTA_DAILY)
+    if quota is not None and cost.recipients > quota:
+        yield f"{quota:,} messages a day may be sent (quota.daily): it takes more than one"
     if plan.opted_out_reason is not None:
         yield f"it goes to who has opted out, too: {plan.opted_out_reason}"
     if plan.respect_hours and window is None:

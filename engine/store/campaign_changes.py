@@ -6,12 +6,13 @@ when it starts one, so that of a start and an edit at the same moment the second
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 from engine.domain.campaign import ENDED, CampaignState
 from engine.domain.message import MessageState
+from engine.store.arrays import texts
 from engine.store.campaigns import NewCampaign
 from engine.store.db import Tx
 from engine.store.reports import Span
@@ -125,3 +126,18 @@ def count_deleted(tx: Tx, list_id: int) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def no_members(tx: Tx, list_id: int, mobiles: Iterable[str]) -> list[str]:
+    """Which of these numbers are not, or no longer, on a list."""
+    rows = tx.execute(
+        # member_list_id_mobile_key, for each
+        """
+        SELECT t.mobile FROM unnest(string_to_array(%s, E'\\x1f')) AS t (mobile)
+         WHERE NOT EXISTS (
+               SELECT FROM member m
+                WHERE m.list_id = %s AND m.mobile = t.mobile AND m.deleted_at IS NULL)
+        """,
+        (texts(mobiles), list_id),
+    )
+    return [row[0] for row in rows]

@@ -9,6 +9,7 @@ from typing import Final
 from psycopg.rows import class_row
 
 from engine.domain.campaign import CampaignState
+from engine.domain.merge import PARAMS
 from engine.domain.message import MessageState
 from engine.domain.settings import SEGMENTS_MAX, UNCERTAIN, Uncertain
 from engine.domain.why import Stragglers
@@ -255,19 +256,20 @@ def planned(tx: Tx, list_id: int) -> int:
 
 
 def members_after(
-    tx: Tx, list_id: int, after_id: int, rows: int
+    tx: Tx, list_id: int, after_id: int, rows: int, params: int = PARAMS
 ) -> list[tuple[int, str, list[str]]]:
     """Give the next members of a list by id, for merging: (id, mobile, params), at most `rows`.
 
-    Tuples, since a list has up to a million of them (R-1.12).
+    Of each the first `params`: whoever refers to no more need not wait for them. Tuples, since a
+    list has up to a million of them (R-1.12).
     """
     return tx.execute(  # member_pkey
         """
-        SELECT id, mobile, params FROM member
+        SELECT id, mobile, params[:%s] FROM member
         WHERE list_id = %s AND id > %s AND deleted_at IS NULL
         ORDER BY id LIMIT %s
         """,
-        (list_id, after_id, rows),
+        (params, list_id, after_id, rows),
     ).fetchall()
 
 

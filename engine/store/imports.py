@@ -188,14 +188,18 @@ def merge(tx: Tx, import_id: UUID, list_id: int) -> Merged:
     return Merged(imported=imported, updated=updated)
 
 
-def new_rows(tx: Tx, rows: int = 20_000) -> Iterator[list[tuple[int, str, list[str]]]]:
+def new_rows(tx: Tx, params: int, rows: int = 20_000) -> Iterator[list[tuple[int, str, list[str]]]]:
     """What `sort_out` found to be new, as (line, mobile, params), in the file's order, in chunks.
 
-    It is read while the transaction lasts, after `merge`, too, and holds a chunk at a time.
+    Of each the first `params`. It is read while the transaction lasts, after `merge`, too, and
+    holds a chunk at a time.
     """
     with tx.cursor(name="new_rows") as cursor:
         cursor.execute(
-            "SELECT line, mobile, params FROM sorted_row WHERE fate = 'new' ORDER BY line"
+            """
+            SELECT line, mobile, params[:%s] FROM sorted_row WHERE fate = 'new' ORDER BY line
+            """,
+            (params,),
         )
         while chunk := cursor.fetchmany(rows):
             yield chunk

@@ -200,3 +200,15 @@ def test_nobody_of_an_earlier_one_is_refused(
     assert "not found" in siaran(
         "campaign", "new", "--from", "999999", "--status", "failed", "--message", "Hi", "--now"
     ).err  # fmt: skip
+
+
+def test_many_recipients_are_confirmed(siaran: Siaran, customers: str) -> None:
+    """R-3.10: above `confirm.above`, also when it is one segment each."""
+    siaran("setting", "set", "confirm.above", "2")
+    new = ("campaign", "new", "--list", customers, "--message", "Hi", "--now")
+    answer = siaran(*new)
+    assert (answer.code, "Send 3 segments to 3 recipients?" in answer.err) == (1, True)
+    assert siaran("campaign", "ls", "--json").json == []
+    assert siaran(*new, "--yes").code == 0
+    siaran("setting", "set", "confirm.above", "3")
+    assert siaran(*new).code == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.operations import Database
+from engine.operations import Database, Tx
 from tests.desk.conftest import Siaran
 
 pytestmark = pytest.mark.usefixtures("sender")
@@ -181,3 +181,38 @@ def test_a_test_to_who_wants_nothing_is_refused(
     assert "has opted out" in siaran("campaign", "test", campaign, "--to", "+64211234599").err
     assert siaran("campaign", "test", campaign, "--to", "colleague").code == 1
     assert "not found" in siaran("campaign", "test", "999999", "--to", "+64211234598").err
+
+
+def test_those_of_an_earlier_campaign_who_have_left_since(
+    siaran: Siaran, customers: str, database: Database, say: Callable[..., None]
+) -> None:
+    """R-2.5, R-3.7: they are its recipients, and would be skipped."""
+    made = siaran("campaign", "new", "--list", customers, "--message", "Hi", "--now", "--json")
+    campaign = made.json["campaign"]["id"]
+
+    def end(tx: Tx) -> None:
+        tx.execute(
+            """
+            UPDATE campaign SET state = 'completed', started_at = now(), ended_at = now(),
+                   recipients = 3, fed = 3 WHERE id = %s
+            """,
+            (campaign,),
+        )
+        tx.execute(
+            """
+            INSERT INTO message (id, campaign_id, application_id, class, state, state_at, created_at,
+                                 mobile, sender)
+            SELECT next_id(), c.id, c.application_id, 2, 'failed', now(), now(), m.mobile, '4455'
+              FROM campaign c JOIN member m ON m.list_id = c.list_id WHERE c.id = %s
+            """,
+            (campaign,),
+        )
+
+    database.run(end)
+    siaran("member", "delete", customers, "+64211234501", "--yes")
+    say("+64211234502", "out")
+    found = looked(
+        siaran, "--from", str(campaign), "--status", "failed", "--message", "Hi", "--now"
+    )
+    assert found["excluded"] == {"deleted from the list": 1, "opted out": 1}
+    assert found["cost"]["recipients"] == 1
