@@ -22,7 +22,7 @@ from engine.domain.parts import Piece
 from engine.metrics import Metrics
 from engine.store import inbox, nodes, subscribers
 from engine.store.db import CommitUnknown, Database, Tx
-from engine.store.inbox import Mo, Seen, Taken
+from engine.store.inbox import Mo, Placed, Seen, Taken
 from engine.store.subscribers import Asked
 from smpp import tlv
 from smpp.pdu import ShortMessage
@@ -117,7 +117,7 @@ class Inbound:
             return
         self._answered = taken.seen
         for effect, n in (
-            ("stored", len(taken.stored)),
+            ("stored", len(taken.new)),
             ("redelivered", taken.redelivered),
             ("part", taken.waiting),
             ("duplicate part", taken.duplicates),
@@ -157,17 +157,17 @@ def store(
     now = clock.utc_now()
     nodes.close_sessions(tx, closed, now)
     inbox.mark_answered(tx, answered)
-    taken = inbox.store(tx, mos, now)
-    return taken, decide_about(tx, taken.stored, now)
+    taken = inbox.take(tx, mos, now)
+    return taken, decide_about(tx, taken.new, now)
 
 
-def decide_about(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> Done:
-    """Decides about new MO and carries it out (R-6)."""
+def decide_about(tx: Tx, new: Sequence[Placed], now: datetime) -> Done:
+    """Decides about new MO, does it, and writes them to the inbox (R-6)."""
     done = Done()
-    if not inbox_ids:
+    if not new:
         return done
-    decided = list(decisions(subscribers.asked(tx, inbox_ids, now)))
-    subscribers.apply(tx, decided, now)
+    decided = list(decisions(subscribers.asked(tx, new, now)))
+    inbox.write(tx, new, subscribers.apply(tx, decided, now), now)
     for _, decision in decided:
         done.meanings[decision.meaning.value] += 1
         for effect in decision.effects:
@@ -183,9 +183,12 @@ def decisions(batch: Iterable[Asked]) -> Iterable[tuple[Asked, Decision]]:
     standings: dict[tuple[int | None, str], Standing] = {}
     for one in batch:
         key = (one.application_id, one.mobile)
-        standing = standings.get(key, one.context.standing)
-        decision = decide(one.mo, replace(one.context, standing=standing))
-        standings[key] = standing.after(decision.effects)
+        context = one.context
+        if (standing := standings.get(key)) is not None:
+            context = replace(context, standing=standing)
+        decision = decide(one.mo, context)
+        if decision.effects or standing is not None:
+            standings[key] = context.standing.after(decision.effects)
         yield one, decision
 
 

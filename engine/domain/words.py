@@ -15,6 +15,7 @@ hamza on its seat, which people leave out as they like. Other accents count.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -71,11 +72,16 @@ def near(folded: str, opt_outs: Iterable[str]) -> bool:
     (True, True, False)
     """
     words = "".join(c if _is_letter(c) else " " for c in folded).split()
-    meant = set(opt_outs)
+    meant = frozenset(opt_outs)
     if not meant.isdisjoint(words) or "".join(words) in meant:
         return True
-    shrunk = {_STRETCHED.sub(r"\1", word) for word in meant}
-    return any(_STRETCHED.search(word) and _STRETCHED.sub(r"\1", word) in shrunk for word in words)
+    stretched = [word for word in words if _STRETCHED.search(word)]
+    return any(_STRETCHED.sub(r"\1", word) in _shrunk(meant) for word in stretched)
+
+
+@lru_cache(maxsize=100)
+def _shrunk(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(_STRETCHED.sub(r"\1", word) for word in words)
 
 
 def opt_out_words(own: Mapping[str, bool]) -> frozenset[str]:

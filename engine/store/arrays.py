@@ -10,9 +10,10 @@ from collections.abc import Iterable
 SEPARATOR = "\x1f"
 
 
-def ints(values: Iterable[int]) -> str:
-    """`{1,2,3}`, for a parameter cast to an integer array type."""
-    return "{" + ",".join(map(str, values)) + "}"
+def ints(values: Iterable[int | None]) -> str:
+    """`{1,NULL,3}`, for a parameter cast to an integer array type."""
+    joined = ",".join(map(str, values))
+    return "{" + (joined.replace("None", "NULL") if "N" in joined else joined) + "}"
 
 
 def texts(values: Iterable[str]) -> str:
@@ -25,3 +26,24 @@ def texts(values: Iterable[str]) -> str:
     if joined.count(SEPARATOR) >= len(parts) > 0:
         joined = SEPARATOR.join(part.replace(SEPARATOR, "") for part in parts)
     return joined.replace("\x00", "") if "\x00" in joined else joined
+
+
+def literal(values: Iterable[str | None]) -> str:
+    """`{"a","b",NULL}`, for a parameter cast to text[]: any text without NUL, empty ones, too.
+
+    A third of what the driver takes for a list.
+    """
+    return "{" + ",".join(map(_quoted, values)) + "}"
+
+
+def octets(values: Iterable[bytes]) -> str:
+    """`{"\\\\x00ff"}`, for a parameter cast to bytea[]."""
+    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

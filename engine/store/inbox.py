@@ -1,8 +1,11 @@
-"""MO that come in: each stored once, long ones put together, tied to what they answer (R-5.9, R-5.10).
+"""MO that come in: each taken once, long ones put together, tied to what they answer (R-5.9, R-5.10).
 
 A batch is a handful of statements, whatever its size: locks in sorted order, what was seen, what
-waits, the new rows. The rules of parts are `engine.domain.parts`.
+waits, what the new ones answer; and when it is decided what they mean, their rows (`write`), each
+written once. The rules of parts are `engine.domain.parts`.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
@@ -13,7 +16,7 @@ from typing import Any, NamedTuple
 
 from engine.domain import parts
 from engine.domain.parts import Fit, Group, Part, Piece
-from engine.store.arrays import ints
+from engine.store.arrays import ints, literal, octets
 from engine.store.db import Tx
 
 # An MO that comes again within this time may be a redelivery (R-5.10).
@@ -44,22 +47,15 @@ class Seen(NamedTuple):
     id: int
 
 
-@dataclass(slots=True)
-class Taken:
-    """What became of a batch."""
+class Meant(NamedTuple):
+    """What an MO was taken for (`domain.inbound.Meaning`), and the message that answers it."""
 
-    seen: list[Seen] = field(default_factory=list)
-    stored: list[int] = field(default_factory=list)
-    """New rows of the inbox."""
-    redelivered: int = 0
-    waiting: int = 0
-    """Parts that wait for others."""
-    duplicates: int = 0
-    """Parts that were there already."""
+    meaning: str | None = None
+    response_id: int | None = None
 
 
-class _Row(NamedTuple):
-    """A row of the inbox, before it has an id."""
+class Row(NamedTuple):
+    """What came, put together."""
 
     carrier_id: int
     mobile: str
@@ -68,6 +64,42 @@ class _Row(NamedTuple):
     data_coding: int
     parts: int = 1
     parts_of: int = 1
+
+
+class Placed(NamedTuple):
+    """A new MO with its number, and what is known of what it answers (R-6.2)."""
+
+    id: int
+    row: Row
+    application_id: int | None
+    message_id: int | None
+    campaign_id: int | None
+    ended_at: datetime | None
+    """When the campaign was completed."""
+    list_id: int | None
+    list: str | None
+    forward_to: str | None
+    """The list's address for replies."""
+    params: str | None
+    """As PostgreSQL writes an array."""
+    dedicated: bool
+    """Whether it came to a number that the application has for itself."""
+    ours: bool
+    """Whether a sender of ours has written it."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a batch."""
+
+    seen: list[Seen] = field(default_factory=list)
+    new: list[Placed] = field(default_factory=list)
+    """What is to be written to the inbox."""
+    redelivered: int = 0
+    waiting: int = 0
+    """Parts that wait for others."""
+    duplicates: int = 0
+    """Parts that were there already."""
 
 
 def mark_answered(tx: Tx, seen: Sequence[Seen]) -> None:
@@ -82,14 +114,14 @@ def mark_answered(tx: Tx, seen: Sequence[Seen]) -> None:
             """,
             (
                 ints({one.carrier_id for one in seen}),
-                [one.digest for one in seen],
+                octets(one.digest for one in seen),
                 ints(one.id for one in seen),
             ),
         )
 
 
-def store(tx: Tx, batch: Sequence[Mo], now: datetime) -> Taken:
-    """Stores each MO of a batch but redeliveries; a long one as soon as all of it is there.
+def take(tx: Tx, batch: Sequence[Mo], now: datetime) -> Taken:
+    """Takes each MO of a batch but redeliveries; a long one as soon as all of it is there.
 
     A redelivery came within 15 minutes on a session that has fallen since, or before our answer to
     the first was written (R-5.10). Anything else is a second message, however alike.
@@ -107,7 +139,7 @@ def store(tx: Tx, batch: Sequence[Mo], now: datetime) -> Taken:
         else:
             known.add(key)  # twice in a batch: the second came before our answer to the first
             fresh.append(mo)
-    rows: dict[int, _Row] = {}
+    rows: dict[int, Row] = {}
     split: dict[int, Mo] = {}
     for at, mo in enumerate(fresh):
         if mo.part is None or not mo.part.possible:
@@ -119,12 +151,54 @@ def store(tx: Tx, batch: Sequence[Mo], now: datetime) -> Taken:
     if fresh:
         taken.seen = _see(tx, fresh, now)
     if rows:  # a long one has its place where it became whole
-        taken.stored = _insert(tx, [rows[at] for at in sorted(rows)], now)
+        taken.new = _place(tx, [rows[at] for at in sorted(rows)], now)
     return taken
 
 
-def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[int]:
-    """Long MO whose other parts don't come any more are stored as far as they came; the new ids."""
+def write(tx: Tx, new: Sequence[Placed], meant: Mapping[int, Meant], now: datetime) -> None:
+    """Writes what is new to the inbox; `meant` says of each number what it was taken for."""
+    if not new:
+        return
+    meanings = [meant[one.id] for one in new]
+    tx.execute(
+        # inbox_YYYYMMDD_pkey
+        """
+        INSERT INTO inbox (id, application_id, carrier_id, mobile, destination, received_at,
+                           content, data_coding, parts, parts_of, message_id, campaign_id,
+                           list_id, params, meaning, response_id)
+        SELECT r.id, r.application_id, r.carrier_id, r.mobile, r.destination, %s, r.content,
+               r.data_coding, r.parts, r.parts_of, r.message_id, r.campaign_id, r.list_id,
+               r.params::text[], r.meaning, r.response_id
+          FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[],
+                      %s::smallint[], %s::smallint[], %s::smallint[], %s::bigint[], %s::bigint[],
+                      %s::int[], %s::text[], %s::text[], %s::bigint[])
+               AS r (id, application_id, carrier_id, mobile, destination, content, data_coding,
+                     parts, parts_of, message_id, campaign_id, list_id, params, meaning,
+                     response_id)
+        """,
+        (
+            now,
+            ints(one.id for one in new),
+            ints(one.application_id for one in new),
+            ints(one.row.carrier_id for one in new),
+            literal(one.row.mobile for one in new),
+            literal(one.row.destination for one in new),
+            literal(one.row.content for one in new),
+            ints(one.row.data_coding for one in new),
+            ints(one.row.parts for one in new),
+            ints(one.row.parts_of for one in new),
+            ints(one.message_id for one in new),
+            ints(one.campaign_id for one in new),
+            ints(one.list_id for one in new),
+            literal(one.params for one in new),
+            literal(one.meaning for one in meanings),
+            ints(one.response_id for one in meanings),
+        ),
+    )
+
+
+def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[Placed]:
+    """Long MO whose other parts don't come any more, as far as they came."""
     before = now - timedelta(seconds=parts.TIMEOUT_S)
     keys = tx.execute(
         # mo_part_at
@@ -138,13 +212,13 @@ def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[int]:
         return []
     _lock_keys(tx, {_number(*key) for key in keys})
     late = [one for one in _open(tx, keys) if one.newest <= before]
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for one in late:
         row = one.row()
         if not _is_repeated(tx, row, one, now):
             rows.append(row)
     _forget(tx, [one.id for one in late])
-    return _insert(tx, rows, now) if rows else []
+    return _place(tx, rows, now) if rows else []
 
 
 # ---------------------------------------------------------------- once
@@ -186,7 +260,7 @@ def _known(tx: Tx, batch: Sequence[Mo], now: datetime) -> set[tuple[int, bytes]]
         """,
         (
             ints({mo.carrier_id for mo in batch}),
-            [mo.digest for mo in batch],
+            octets(mo.digest for mo in batch),
             now,
             REDELIVERY_MINUTES,
         ),
@@ -205,7 +279,7 @@ def _see(tx: Tx, fresh: Sequence[Mo], now: datetime) -> list[Seen]:
         (
             now,
             ints(mo.carrier_id for mo in fresh),
-            [mo.digest for mo in fresh],
+            octets(mo.digest for mo in fresh),
             ints(mo.session_id for mo in fresh),
         ),
     )
@@ -234,11 +308,11 @@ class _Message:
         octets = {number: piece.octets for number, piece in self.pieces.items()}
         return Group(self.id, self.total, octets)
 
-    def row(self) -> _Row:
+    def row(self) -> Row:
         """What of it there is, as a row of the inbox."""
         carrier_id, mobile, destination, _ = self.key
         first = self.pieces[min(self.pieces)]
-        return _Row(
+        return Row(
             carrier_id,
             mobile,
             destination,
@@ -249,14 +323,14 @@ class _Message:
         )
 
 
-def _alone(mo: Mo) -> _Row:
+def _alone(mo: Mo) -> Row:
     """An MO that is whole; one that says it is a part that there can't be stands alone, marked."""
     total = 1 if mo.part is None else max(mo.part.total, 1)
     content = parts.text({1: mo.piece}, 1)
-    return _Row(mo.carrier_id, mo.mobile, mo.destination, content, mo.piece.data_coding, 1, total)
+    return Row(mo.carrier_id, mo.mobile, mo.destination, content, mo.piece.data_coding, 1, total)
 
 
-def _join(tx: Tx, split: Mapping[int, Mo], now: datetime, taken: Taken) -> dict[int, _Row]:
+def _join(tx: Tx, split: Mapping[int, Mo], now: datetime, taken: Taken) -> dict[int, Row]:
     """Puts parts to those that wait; answers the messages that are whole now, by their last part."""
     messages: defaultdict[_Key, list[_Message]] = defaultdict(list)
     keys = {_key(mo) for mo in split.values()}
@@ -361,7 +435,7 @@ def _forget(tx: Tx, ids: Sequence[int]) -> None:
         tx.execute("DELETE FROM mo_part WHERE group_id = ANY (%s::bigint[])", (ints(ids),))
 
 
-def _is_repeated(tx: Tx, row: _Row, message: _Message, now: datetime) -> bool:
+def _is_repeated(tx: Tx, row: Row, message: _Message, now: datetime) -> bool:
     """Whether all of its parts are in a whole message that came shortly before."""
     found = tx.execute(
         # inbox_YYYYMMDD_mobile_id_idx, the days before yesterday pruned
@@ -379,34 +453,31 @@ def _is_repeated(tx: Tx, row: _Row, message: _Message, now: datetime) -> bool:
 # ---------------------------------------------------------------- rows
 
 
-def _insert(tx: Tx, rows: Sequence[_Row], now: datetime) -> list[int]:
-    """New rows of the inbox, each tied to the latest message of a campaign that it can answer; ids.
+def _place(tx: Tx, rows: Sequence[Row], now: datetime) -> list[Placed]:
+    """Each with a number, tied to the latest message of a campaign that it can answer.
 
     To one of no campaign only when there is none of any: an auto-response does not come between a
-    campaign and its answers (R-6.2).
+    campaign and its answers (R-6.2). A sender may be shared: the message decides the application.
     """
-    columns = [list(column) for column in zip(*rows, strict=True)]
     found = tx.execute(
-        # message_YYYYMMDD_mobile_id_idx, newest partition first; sender_one_owner
+        # message_YYYYMMDD_mobile_id_idx, newest partition first, those of days to come pruned;
+        # campaign_pkey, list_pkey; sender_one_owner. There are some dozens of senders: whether the
+        # mobile is one of them is looked up in all of them at once.
         """
-        INSERT INTO inbox (id, application_id, carrier_id, mobile, destination, received_at,
-                           content, data_coding, parts, parts_of, message_id, campaign_id,
-                           list_id, params)
         SELECT next_id(), coalesce(a.application_id, b.application_id, s.application_id),
-               r.carrier_id, r.mobile, r.destination, %(now)s, r.content, r.data_coding, r.parts,
-               r.parts_of, coalesce(a.id, b.id), a.campaign_id, a.list_id, a.params
-          FROM unnest(%(carriers)s::smallint[], %(mobiles)s::text[], %(destinations)s::text[],
-                      %(contents)s::text[], %(codings)s::smallint[], %(parts)s::smallint[],
-                      %(totals)s::smallint[])
-               WITH ORDINALITY AS r (carrier_id, mobile, destination, content, data_coding, parts,
-                                     parts_of, n)
+               coalesce(a.id, b.id), a.campaign_id, c.ended_at, c.list_id, l.name,
+               l.email, a.params::text,
+               coalesce(s.application_id = coalesce(a.application_id, b.application_id,
+                                                    s.application_id), false),
+               ltrim(r.mobile, '+') IN (SELECT ltrim(address, '+') FROM sender)
+          FROM unnest(%(mobiles)s::text[], %(destinations)s::text[])
+               WITH ORDINALITY AS r (mobile, destination, n)
           LEFT JOIN sender s ON s.address = r.destination AND s.dedicated
           LEFT JOIN LATERAL (
-                SELECT m.id, m.application_id, m.campaign_id, c.list_id, m.params
+                SELECT m.id, m.application_id, m.campaign_id, m.params
                   FROM message m
-                  LEFT JOIN campaign c ON c.id = m.campaign_id
                  WHERE m.mobile = r.mobile AND m.sender = r.destination AND m.attempt > 0
-                   AND m.campaign_id IS NOT NULL
+                   AND m.campaign_id IS NOT NULL AND m.id < first_id(day_of(%(now)s) + 1)
                  ORDER BY m.id DESC
                  LIMIT 1) a ON true
           LEFT JOIN LATERAL (
@@ -414,18 +485,21 @@ def _insert(tx: Tx, rows: Sequence[_Row], now: datetime) -> list[int]:
                   FROM message m
                  WHERE a.id IS NULL
                    AND m.mobile = r.mobile AND m.sender = r.destination AND m.attempt > 0
+                   AND m.id < first_id(day_of(%(now)s) + 1)
                  ORDER BY m.id DESC
                  LIMIT 1) b ON true
+          LEFT JOIN campaign c ON c.id = a.campaign_id
+          LEFT JOIN list l ON l.id = c.list_id
          ORDER BY r.n
-        RETURNING id
         """,
-        dict(
-            zip(
-                ("carriers", "mobiles", "destinations", "contents", "codings", "parts", "totals"),
-                columns,
-                strict=True,
-            ),
-            now=now,
-        ),
-    )
-    return [int(inbox_id) for (inbox_id,) in found]
+        {
+            "mobiles": literal(row.mobile for row in rows),
+            "destinations": literal(row.destination for row in rows),
+            "now": now,
+        },
+    ).fetchall()
+    numbers = sorted(one[0] for one in found)  # in the order in which they came
+    return [
+        Placed(number, row, *known)
+        for number, row, (_, *known) in zip(numbers, rows, found, strict=True)
+    ]

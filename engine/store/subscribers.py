@@ -30,8 +30,9 @@ from engine.domain.inbound import (
 from engine.domain.settings import OPTOUT_SCOPE, OPTOUT_WINDOW, RESPONSES_PER_HOUR
 from engine.domain.words import fold, opt_out_words
 from engine.store import settings
-from engine.store.arrays import ints, texts
+from engine.store.arrays import ints, literal, texts
 from engine.store.db import Tx
+from engine.store.inbox import Meant, Placed
 
 HOUR = timedelta(hours=1)
 
@@ -49,32 +50,11 @@ class Asked:
     context: Context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    """What the inbox has of an MO."""
-
-    id: int
-    application_id: int | None
-    mobile: str
-    destination: str
-    content: str
-    data_coding: int
-    whole: bool
-    campaign_id: int | None
-    list_id: int | None
-    list: str | None
-    forward_to: str | None
-    ended_at: datetime | None
-    dedicated: bool
-    ours: bool
-
-
 _EMPTY = Context(standing=Standing(), keywords={}, responses={}, list_responses={})
 
 
-def asked(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> list[Asked]:
-    """The MO with these ids, in the order in which they came."""
-    rows = _rows(tx, inbox_ids)
+def asked(tx: Tx, rows: Sequence[Placed], now: datetime) -> list[Asked]:
+    """What has to be known of each of these MO, in the order in which they came."""
     owned = [row for row in rows if row.application_id is not None]
     if not owned:
         return [_asked(row, _EMPTY) for row in rows]
@@ -100,7 +80,7 @@ def asked(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> list[Asked]:
             timely = row.ended_at is None or now - row.ended_at <= window
             answers = Answers(list_id=row.list_id, timely=timely, forward_to=row.forward_to)
         context = Context(
-            standing=standings[application_id, row.mobile],
+            standing=standings[application_id, row.row.mobile],
             answers=answers,
             opt_outs=own_words[application_id],
             keywords=keywords.get(application_id, {}),
@@ -113,8 +93,8 @@ def asked(tx: Tx, inbox_ids: Sequence[int], now: datetime) -> list[Asked]:
     return found
 
 
-def apply(tx: Tx, decided: Sequence[tuple[Asked, Decision]], now: datetime) -> None:
-    """Write down what was decided about a batch, in sets."""
+def apply(tx: Tx, decided: Sequence[tuple[Asked, Decision]], now: datetime) -> dict[int, Meant]:
+    """Do what was decided about a batch, in sets; what the inbox says of each MO, by its number."""
     consents: list[tuple[Any, ...]] = []
     joins: set[tuple[int, str]] = set()
     listed: dict[tuple[int, str], bool] = {}
@@ -146,20 +126,10 @@ def apply(tx: Tx, decided: Sequence[tuple[Asked, Decision]], now: datetime) -> N
     _join(tx, sorted(joins))
     _forward(tx, forwards, now)
     response_of = _reply(tx, replies, now)
-    tx.execute(
-        # inbox_YYYYMMDD_pkey
-        """
-        UPDATE inbox SET meaning = d.meaning, response_id = d.response_id
-          FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS d (id, meaning, response_id)
-         WHERE inbox.id = d.id AND inbox.id = ANY (%s::bigint[])
-        """,
-        (
-            ints(one.inbox_id for one, _ in decided),
-            [decision.meaning.value for _, decision in decided],
-            [response_of.get(one.inbox_id) for one, _ in decided],
-            ints(one.inbox_id for one, _ in decided),
-        ),
-    )
+    return {
+        one.inbox_id: Meant(decision.meaning.value, response_of.get(one.inbox_id))
+        for one, decision in decided
+    }
 
 
 def forget_responses(tx: Tx, before: datetime, rows: int) -> int:
@@ -179,44 +149,22 @@ def forget_responses(tx: Tx, before: datetime, rows: int) -> int:
 # ---------------------------------------------------------------- reading
 
 
-def _rows(tx: Tx, inbox_ids: Sequence[int]) -> list[_Row]:
-    found = tx.execute(
-        # inbox_YYYYMMDD_pkey; campaign_pkey, list_pkey; sender_one_owner. There are some dozens of
-        # senders: whether the mobile is one of them is looked up in all of them at once.
-        """
-        SELECT i.id, i.application_id, i.mobile, i.destination, i.content, i.data_coding,
-               i.parts >= i.parts_of, i.campaign_id, i.list_id, l.name, l.email, c.ended_at,
-               s.id IS NOT NULL,
-               ltrim(i.mobile, '+') IN (SELECT ltrim(address, '+') FROM sender)
-          FROM inbox i
-          LEFT JOIN campaign c ON c.id = i.campaign_id
-          LEFT JOIN list l ON l.id = i.list_id
-          LEFT JOIN sender s ON s.address = i.destination AND s.dedicated
-                            AND s.application_id = i.application_id
-         WHERE i.id = ANY (%s::bigint[])
-         ORDER BY i.id
-        """,
-        (ints(inbox_ids),),
-    )
-    names = _Row.__dataclass_fields__.keys()
-    return [_Row(**dict(zip(names, row, strict=True))) for row in found]
-
-
-def _asked(row: _Row, context: Context) -> Asked:
+def _asked(placed: Placed, context: Context) -> Asked:
+    row = placed.row
     mo = Mo(
         text=row.content,
-        subscriber=_is_number(row.mobile) and not row.ours,
-        owned=row.application_id is not None,
-        dedicated=row.dedicated,
-        whole=row.whole,
+        subscriber=_is_number(row.mobile) and not placed.ours,
+        owned=placed.application_id is not None,
+        dedicated=placed.dedicated,
+        whole=row.parts >= row.parts_of,
         data=parts.is_data(row.data_coding),
     )
     return Asked(
-        inbox_id=row.id,
-        application_id=row.application_id,
+        inbox_id=placed.id,
+        application_id=placed.application_id,
         mobile=row.mobile,
         destination=row.destination,
-        list=row.list,
+        list=placed.list,
         mo=mo,
         context=context,
     )
@@ -229,11 +177,11 @@ def _is_number(mobile: str) -> bool:
 
 
 def _standings(
-    tx: Tx, applications: str, rows: Iterable[_Row], now: datetime
+    tx: Tx, applications: str, rows: Iterable[Placed], now: datetime
 ) -> dict[tuple[int, str], Standing]:
     """Where each number stands with its application."""
     standings = {
-        (row.application_id, row.mobile): Standing()
+        (row.application_id, row.row.mobile): Standing()
         for row in rows
         if row.application_id is not None
     }
@@ -309,10 +257,10 @@ def _own_words(tx: Tx, applications: str) -> dict[int, frozenset[str]]:
 
 
 def _keywords(
-    tx: Tx, applications: str, rows: Iterable[_Row]
+    tx: Tx, applications: str, rows: Iterable[Placed]
 ) -> Mapping[int, Mapping[str, Keyword]]:
     """The active keywords that these MO may be, by application and folded word."""
-    words = sorted({fold(row.content) for row in rows if row.dedicated} - {""})
+    words = sorted({fold(row.row.content) for row in rows if row.dedicated} - {""})
     if not words:
         return {}
     found = tx.execute(
@@ -360,7 +308,7 @@ def _responses(
 
 def _say(tx: Tx, consents: Sequence[tuple[Any, ...]], now: datetime) -> None:
     if consents:
-        columns = [list(column) for column in zip(*consents, strict=True)]
+        applications, mobiles, lists, events, origins, reasons = zip(*consents, strict=True)
         tx.execute(
             # in the order in which they were said: the newest counts
             """
@@ -371,7 +319,15 @@ def _say(tx: Tx, consents: Sequence[tuple[Any, ...]], now: datetime) -> None:
                    WITH ORDINALITY AS c (application_id, mobile, list_id, event, origin, reason, n)
              ORDER BY c.n
             """,
-            (now, *columns),
+            (
+                now,
+                ints(applications),
+                literal(mobiles),
+                ints(lists),
+                literal(events),
+                literal(origins),
+                literal(reasons),
+            ),
         )
 
 
@@ -386,7 +342,7 @@ def _blacklist(tx: Tx, keys: Sequence[tuple[int, str]], now: datetime) -> None:
              ORDER BY mobile, application_id
                 ON CONFLICT (mobile, application_id) DO NOTHING
             """,
-            (now, ints(key[0] for key in keys), [key[1] for key in keys]),
+            (now, ints(key[0] for key in keys), literal(key[1] for key in keys)),
         )
 
 
@@ -420,7 +376,7 @@ def _join(tx: Tx, joins: Sequence[tuple[int, str]]) -> None:
                 ON CONFLICT (list_id, mobile) DO UPDATE SET deleted_at = NULL
              WHERE member.deleted_at IS NOT NULL
             """,
-            (ints(join[0] for join in joins), [join[1] for join in joins]),
+            (ints(join[0] for join in joins), literal(join[1] for join in joins)),
         )
 
 
@@ -441,10 +397,10 @@ def _reply(tx: Tx, replies: Sequence[tuple[Asked, Reply]], now: datetime) -> dic
         (
             now,
             now,
-            [one.application_id for one, _ in replies],
-            [one.mobile for one, _ in replies],
-            [one.destination for one, _ in replies],
-            [reply.text for _, reply in replies],
+            ints(one.application_id for one, _ in replies),
+            literal(one.mobile for one, _ in replies),
+            literal(one.destination for one, _ in replies),
+            literal(reply.text for _, reply in replies),
         ),
     ).fetchall()
     ids = [int(message_id) for (message_id,) in made]
@@ -460,10 +416,10 @@ def _reply(tx: Tx, replies: Sequence[tuple[Asked, Reply]], now: datetime) -> dic
         (
             now,
             ints(ids),
-            [one.application_id for one, _ in replies],
-            [one.mobile for one, _ in replies],
-            [reply.kind.value for _, reply in replies],
-            [reply.list_id for _, reply in replies],
+            ints(one.application_id for one, _ in replies),
+            literal(one.mobile for one, _ in replies),
+            literal(reply.kind.value for _, reply in replies),
+            ints(reply.list_id for _, reply in replies),
             now,
         ),
     )

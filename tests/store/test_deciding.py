@@ -207,7 +207,7 @@ def test_the_same_again_after_a_crash_changes_nothing(road: Road) -> None:
     before = found(road), sent(road), road.all("SELECT event, list_id FROM consent ORDER BY id")
     road.restart()
     again, done = take(road, *(mo._replace(session_id=8) for mo in batch))
-    assert (again.redelivered, again.stored, done) == (3, [], inbound.Done())
+    assert (again.redelivered, again.new, done) == (3, [], inbound.Done())
     assert before == (
         found(road),
         sent(road),
@@ -270,12 +270,12 @@ def test_a_keyword_that_goes_while_it_is_on_the_way_is_unknown(road: Road, chang
     respond(road, "general", "Thank you")
     list_id = keyword(road, "pizza")
     with psycopg.connect(road.database.url) as tx:
-        stored = inbox.store(tx, [deliver("PIZZA")], clock.utc_now()).stored
+        new = inbox.take(tx, [deliver("PIZZA")], clock.utc_now()).new
         if change.startswith("active"):
             road.sql("UPDATE keyword SET active = false")
         else:
             road.sql("UPDATE keyword SET deleted_at = now()")
-        inbound.decide_about(tx, stored, clock.utc_now())
+        inbound.decide_about(tx, new, clock.utc_now())
     assert found(road) == [("PIZZA", "unknown", True)]
     assert sent(road) == ["Thank you"]
     assert road.one("SELECT count(*) FROM member WHERE list_id = %s", list_id) == 0

@@ -11,7 +11,8 @@ import pytest
 from engine import clock
 from engine.domain.parts import GAP, TIMEOUT_S, Part, Piece
 from engine.store import inbox, nodes
-from engine.store.inbox import Mo, Taken
+from engine.store.db import Tx
+from engine.store.inbox import Meant, Mo, Placed, Taken
 from tests.road import Road
 
 
@@ -40,10 +41,23 @@ def mo(
 
 def take(road: Road, *batch: Mo, answered: bool = True, now: datetime | None = None) -> Taken:
     """A batch, stored and answered."""
-    taken = road.database.run(inbox.store, batch, now or clock.utc_now())
+    at = now or clock.utc_now()
+    taken = road.database.run(inbox.take, batch, at)
+    road.database.run(write, taken.new, at)
     if answered:
         road.database.run(inbox.mark_answered, taken.seen)
     return taken
+
+
+def write(tx: Tx, new: list[Placed], now: datetime) -> list[Placed]:
+    """To the inbox, taken for nothing."""
+    inbox.write(tx, new, {one.id: Meant() for one in new}, now)
+    return new
+
+
+def overdue(road: Road, now: datetime) -> list[Placed]:
+    """What has waited too long for its other parts, written to the inbox."""
+    return road.database.run(lambda tx: write(tx, inbox.overdue(tx, now), now))
 
 
 def rows(road: Road) -> list[tuple[str, int, int]]:
@@ -70,9 +84,9 @@ def test_what_was_not_answered_is_known_again(road: Road) -> None:
     """R-5.10: on any session; also within one batch."""
     number = session(road)
     taken = take(road, mo(session_id=number), mo(session_id=number), answered=False)
-    assert (len(taken.stored), taken.redelivered) == (1, 1)
+    assert (len(taken.new), taken.redelivered) == (1, 1)
     taken = take(road, mo(session_id=session(road)), answered=False)
-    assert (len(taken.stored), taken.redelivered) == (0, 1)
+    assert (len(taken.new), taken.redelivered) == (0, 1)
     assert rows(road) == [("YES", 1, 1)]
 
 
@@ -92,15 +106,15 @@ def test_one_that_two_nodes_read_at_once_is_stored_once(road: Road) -> None:
     number = session(road)
     one, other = mo(session_id=number), mo("NO", session_id=number)
     with psycopg.connect(road.database.url) as first, psycopg.connect(road.database.url) as second:
-        inbox.store(first, [one, other], clock.utc_now())
+        write(first, inbox.take(first, [one, other], clock.utc_now()).new, clock.utc_now())
         second.execute("SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            inbox.store(second, [other, one], clock.utc_now())
+            inbox.take(second, [other, one], clock.utc_now())
         second.rollback()
         first.commit()
-        taken = inbox.store(second, [other, one], clock.utc_now())
+        taken = inbox.take(second, [other, one], clock.utc_now())
         second.commit()
-    assert (taken.stored, taken.redelivered) == ([], 2)
+    assert (taken.new, taken.redelivered) == ([], 2)
     assert len(rows(road)) == 2
 
 
@@ -114,7 +128,7 @@ def test_it_is_tied_to_the_latest_message_to_its_number(road: Road) -> None:
     found = road.all(
         "SELECT i.campaign_id, m.mobile = i.mobile FROM inbox i"
         " LEFT JOIN message m ON m.id = i.message_id WHERE i.id = ANY (%s) ORDER BY i.id",
-        taken.stored,
+        [one.id for one in taken.new],
     )
     assert found == [(campaign, True)] * 3 + [(None, None)]
 
@@ -199,12 +213,12 @@ def test_what_never_becomes_whole_is_stored_as_far_as_it_came(road: Road) -> Non
     take(road, mo("a", (1, 4)), now=now)
     take(road, mo("c", (3, 4)), now=now + timedelta(minutes=10))
     wait = timedelta(minutes=10, seconds=TIMEOUT_S)
-    assert road.database.run(inbox.overdue, now + wait - timedelta(seconds=1)) == []
-    assert len(road.database.run(inbox.overdue, now + wait)) == 1
+    assert overdue(road, now + wait - timedelta(seconds=1)) == []
+    assert len(overdue(road, now + wait)) == 1
     assert rows(road) == [(f"a{GAP}c{GAP}", 2, 4)]
     assert road.all("SELECT FROM mo_part") == []
     take(road, mo("d", (4, 4)), now=now + wait)
-    road.database.run(inbox.overdue, now + wait + wait)
+    overdue(road, now + wait + wait)
     assert rows(road)[1:] == [(f"{GAP}d", 1, 4)]
 
 
@@ -214,7 +228,7 @@ def test_a_stray_duplicate_of_a_whole_message_is_forgotten(road: Road) -> None:
     take(road, mo("a ", (1, 2), session_id=number), mo("b", (2, 2), session_id=number), now=now)
     take(road, mo("b", (2, 2), session_id=number), now=now)
     assert road.one("SELECT count(*) FROM mo_part") == 1
-    assert road.database.run(inbox.overdue, now + timedelta(seconds=TIMEOUT_S)) == []
+    assert overdue(road, now + timedelta(seconds=TIMEOUT_S)) == []
     assert rows(road) == [("a b", 2, 2)]
 
 

@@ -191,8 +191,8 @@ def _a_day(watched: Watched) -> None:
     mobile = road.messages(campaign)[0].mobile
     mo = Mo(line.carrier_id, 1, mobile, "3774", Piece(b"YES", 0, "gsm", b""), b"digest")
     part = mo._replace(digest=b"part", part=Part(1, 1, 2))
-    taken = road.database.run(inbox.store, [mo, part], clock.utc_now())
-    road.database.run(inbound.decide_about, taken.stored, clock.utc_now())
+    taken = road.database.run(inbox.take, [mo, part], clock.utc_now())
+    road.database.run(inbound.decide_about, taken.new, clock.utc_now())
     road.database.run(inbox.mark_answered, taken.seen)
     road.database.run(inbox.overdue, clock.utc_now() + timedelta(hours=1))
     road.database.run(nodes.turn_committed, road.node.node_id, road.node.epoch, 1)

@@ -21,7 +21,7 @@ def take(road: Road, *texts: str, mobile: str = MOBILE) -> bool:
             Mo(1, 1, mobile, "3774", Piece(text.encode(), 0, "gsm", b""), bytes([n]) * 16)
             for n, text in enumerate(texts)
         ]
-        return bool(inbound.decide_about(tx, inbox.store(tx, mos, now).stored, now).responses)
+        return bool(inbound.decide_about(tx, inbox.take(tx, mos, now).new, now).responses)
 
     return road.database.run(store)
 
