@@ -43,8 +43,10 @@ __all__ = [
     "Override",
     "Policies",
     "Verdict",
+    "after_fall",
     "after_refusal",
     "chance_of",
+    "held",
     "turn",
 ]
 
@@ -295,7 +297,36 @@ class CampaignWatch:
         return True
 
 
-# ---- refused binds ----------------------------------------------------------------------------
+# ---- binds that fell, or were refused ----------------------------------------------------------------------------
+
+HELD_S: Final = 10.0
+"""A session that stood for so long was one, whatever went over it."""
+
+
+def held(up_s: float, *, answered: bool) -> bool:
+    """Whether a session that fell was a good one, after which waiting begins anew (R-5.2).
+
+    One over which messages were taken or refused, or one that stood for a while: a carrier that
+    ends each session after so many messages is asked again soon. Who only ever accepts us and hangs
+    up is not.
+    """
+    return answered or up_s >= HELD_S
+
+
+def after_fall(
+    falls: int, *, first_s: float, longest_s: float, least_s: float, chance: float
+) -> float:
+    """Seconds until a bind is tried again after `falls` of them in a row (R-5.2).
+
+    `first_s` doubles up to `longest_s`, is `least_s` at least, and has a quarter of jitter either
+    way (`chance`, 0 to below 1): many binds that fell together must not come back together.
+
+    >>> [after_fall(n, first_s=1, longest_s=60, least_s=0, chance=0.5) for n in (1, 2, 3, 9)]
+    [1.0, 2.0, 4.0, 60.0]
+    """
+    doubled = min(first_s * 2.0 ** min(falls - 1, 30), longest_s)
+    return max(doubled, least_s) * (0.75 + chance / 2)
+
 
 ALREADY_BOUND_S: Final = (30.0, 60.0)
 """Until the SMSC has noticed that our old session is gone."""

@@ -10,6 +10,7 @@ to an answer that waits to be settled (`returning`). The slots are those of one 
 one (`generation`) the books begin anew.
 """
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from config.settings import BindMode
 from engine import clock, log
 from engine.arrived import Arrived
 from engine.domain.pace import Bucket, Pace
-from engine.domain.policy import BindStep, BindWatch, after_refusal
+from engine.domain.policy import BindStep, BindWatch, after_fall, after_refusal, held
 from engine.gateway.plans import Plan, tls_of
 from engine.gateway.turn import NEVER_LEFT, Answer, Partial, Received, Token
 from engine.metrics import Metrics
@@ -106,6 +107,12 @@ class Bind:
     """Set: bind again at once, however long the wait was to be."""
     since: datetime = field(default_factory=clock.utc_now)
     latency_s: float | None = None
+    up_at: float = math.inf
+    """When the session was bound, by trio's clock; later than ever while there was none."""
+    answered: bool = False
+    """Whether a submit_sm was answered over the session."""
+    leaving: str | None = None
+    """Why it unbinds and does not come back; None: it will."""
     trace: smpp_session.Trace | None = None
     """Who watches its PDUs (`engine.tracing`); nearly always nobody."""
     told: set[str] = field(default_factory=set)
@@ -171,12 +178,13 @@ class Bind:
 
 
 async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random) -> None:
-    """Keeps a bind bound until cancelled."""
+    """Keeps a bind bound until cancelled, or until it has unbound and is `leaving`."""
     failures = refusals = 0
+    alerted = False
     while True:
         bind.enter(BindState.CONNECTING, metrics)
         carrier, timers = bind.plan.carrier, bind.plan.carrier.timers
-        began = trio.current_time()
+        bind.up_at, bind.answered = math.inf, False
         status: int | None = None
         peer_unbound = False
         try:
@@ -193,7 +201,10 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
         except smpp_session.SessionClosed as error:
             reason, kind = str(error), "closed"
         bind.last_error = reason
-        alert = False
+        if bind.leaving is not None:
+            bind.enter(BindState.STOPPED, metrics)
+            log.info("bind.closed", carrier=carrier.name, bind=bind.name, reason=bind.leaving)
+            return
         if status is not None:
             refusals, failures = refusals + 1, 0
             refusal = after_refusal(
@@ -203,18 +214,23 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
                 longest_s=timers.refused_max_s,
                 chance=chance.random(),
             )
-            delay, alert = refusal.delay_s, refusal.alert
+            delay = refusal.delay_s
+            if refusal.alert and not alerted:  # once for all refusals in a row
+                metrics.alert(carrier.name, "bind refused")
+            alerted = alerted or refusal.alert
         else:
-            bound_long = trio.current_time() - began > timers.reconnect_max_s
-            refusals, failures = 0, 1 if bound_long else failures + 1
-            delay = min(timers.reconnect_min_s * 2.0 ** (failures - 1), timers.reconnect_max_s)
-            if peer_unbound:
-                delay = max(delay, timers.after_unbind_s)
-            # Jitter: many binds that fell together must not come back together.
-            delay *= 0.75 + chance.random() / 2
+            if bind.up_at < math.inf:
+                alerted = False
+            good = held(trio.current_time() - bind.up_at, answered=bind.answered)
+            refusals, failures = 0, 1 if good else failures + 1
+            delay = after_fall(
+                failures,
+                first_s=timers.reconnect_min_s,
+                longest_s=timers.reconnect_max_s,
+                least_s=timers.after_unbind_s if peer_unbound else 0.0,
+                chance=chance.random(),
+            )
         bind.enter(BindState.WAITING if status is None else BindState.REFUSED, metrics)
-        if alert:
-            metrics.alert(carrier.name, "bind refused")
         if not bind.again.is_set():
             metrics.trouble(carrier.name, bind.name, kind)
             log.warning(
@@ -260,6 +276,7 @@ async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
     ) as session:
         bind.session_id = await owner.session_opened(bind)
         bind.session = session
+        bind.up_at = trio.current_time()
         session.trace = bind.trace
         bind.enter(BindState.BOUND, metrics)
         bind.last_error = None
@@ -309,6 +326,7 @@ async def _take(
                 ]
                 bind.answers += _landed_before(answers, late) if late else answers
                 bind.latency_s = items[-1][3]
+                bind.answered = True
                 if congestion is not None:
                     bind.pace.congestion(congestion, trio.current_time())
                 metrics.submit_latency(bind.plan.name, items)

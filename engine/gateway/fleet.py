@@ -71,7 +71,8 @@ class Fleet:
                 plan = wanted.get(name)
                 if plan is None or plan.carrier.without_rates != carrier.without_rates:
                     touched.append(name)
-                    nursery.start_soon(self._end, name)
+                    why = "is no longer configured" if plan is None else "has changed"
+                    nursery.start_soon(self._end, name, f"its carrier {why}")
                 else:
                     if plan.carrier != carrier:
                         touched.append(name)
@@ -96,9 +97,10 @@ class Fleet:
         return f"{what} of {name} bound anew"
 
     async def unbind(self) -> None:
-        """Unbinds from all carriers, without waiting for answers."""
+        """Unbinds from all carriers for good, without waiting for answers."""
         async with trio.open_nursery() as nursery:
             for bind in self.gateway.binds.values():
+                bind.leaving = "the engine stops"
                 if bind.session is not None:
                     nursery.start_soon(_unbind, bind)
 
@@ -144,10 +146,11 @@ class Fleet:
             kept.bind.plan = plan
             kept.bind.bucket.set_rate(plan.carrier.bind_rate, now)
 
-    async def _end(self, name: str) -> None:
+    async def _end(self, name: str, reason: str) -> None:
         """Ends a carrier's binds, when their answers have come."""
         async with trio.open_nursery() as nursery:
             for kept in self._kept[name]:
+                kept.bind.leaving = reason
                 nursery.start_soon(self._land, kept.bind)
         for kept in self._kept.pop(name):
             kept.scope.cancel()

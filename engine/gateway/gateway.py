@@ -100,6 +100,8 @@ class Gateway:
     _leftover: list[Answer] = field(default_factory=list)
     """Of binds that are no more."""
     _watch: CampaignWatch = field(default_factory=CampaignWatch)
+    _alerted: set[tuple[int, str]] = field(default_factory=set)
+    """Statuses of carriers that a person was told of, and that have not ended since."""
     _pausing: dict[int, str] = field(default_factory=dict)
     """Carriers that the engine pauses by itself and has not written down yet."""
     _nursery: trio.Nursery | None = None
@@ -157,6 +159,8 @@ class Gateway:
 
         All of it, since its binds share what is wrong; a person resumes it.
         """
+        if bind.plan.id in self.paused:
+            return  # answers to what was on the wire by then
         log.error("carrier.paused", carrier=bind.plan.name, bind=bind.name, reason=status)
         self.metrics.alert(bind.plan.name, status)
         reason = f"{BIND_STREAK} times {status} in a row on {bind.name}"
@@ -475,10 +479,13 @@ class Gateway:
 
     def _judge(self, done: Done) -> None:
         """What the answers say about carriers and campaigns, beyond their messages (R-5.7)."""
-        for (carrier_id, status), _ in done.alerts.items():
+        for carrier_id, status in done.alerts.keys() - self._alerted:
             plan = self.network.by_id(carrier_id)
             if plan is not None:
                 self.metrics.alert(plan.name, status)
+        # A turn in which a carrier took something, and none was refused like that, ends the row.
+        over = {one for one in self._alerted if done.outcomes[one[0], "ESME_ROK"]}
+        self._alerted = (self._alerted - over) | done.alerts.keys()
         for (number, reason), n in done.unsendable.items():
             if (bind := self.binds.get(number)) is not None:
                 bind.trouble("message.unsendable", reason, self.metrics, n)

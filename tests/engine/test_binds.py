@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -14,8 +16,10 @@ from engine.gateway import turn
 from engine.gateway.turn import Done, Work
 from engine.store import nodes
 from engine.store.db import Tx
+from smpp.pdu import Command
 from tests.engine.between import Wire
 from tests.engine.conftest import QUICK, Stage
+from tests.protocol.wire import Pdu
 
 SLOWER = replace(QUICK, reconnect_min_s=0.04, reconnect_max_s=0.16)
 
@@ -44,6 +48,76 @@ async def test_a_carrier_that_goes_is_asked_again_ever_more_slowly(
     # After the first fall 0.04 s, doubling to 0.16 s; each a quarter less or more.
     for gap, least in zip(gaps, (0.06, 0.12, 0.12, 0.12, 0.12), strict=False):
         assert gap >= least
+
+
+@pytest.mark.trio
+async def test_a_carrier_that_drops_after_each_few_messages_is_back_at_once(
+    stage: Stage, nursery: trio.Nursery
+) -> None:
+    """R-5.2: sessions that carried something are no row of failures; doubled, the tenth is a minute."""
+    doubling = replace(QUICK, reconnect_min_s=0.05, reconnect_max_s=60.0)
+    answers = 0
+
+    def passing(pdu: Pdu) -> bool:
+        nonlocal answers
+        if pdu.command == Command.SUBMIT_SM_RESP:
+            answers += 1
+            if answers % 3 == 0:
+                nursery.start_soon(wire.cut)
+        return True
+
+    async with stage.smsc() as smsc:
+        wire = Wire(smsc.port, from_smsc=passing)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port, timers=doubling, window=1) as engine:
+            campaign = stage.campaign(40)
+            await stage.until(lambda: len(engine.logged("bind.up")) > 12, "a session after those")
+            waits = [float(line.partition("again_in_s=")[2]) for line in engine.logged("bind.down")]
+            assert max(waits) <= 0.1
+            assert stage.road.states(campaign)["delivered"] > 12
+
+
+@pytest.mark.trio
+async def test_a_bind_that_is_to_end_promises_nothing(stage: Stage) -> None:
+    """R-9.2: neither one that a reload takes away nor one of an engine that stops."""
+    async with stage.smsc() as smsc, stage.engine(smsc.port) as engine:
+        await stage.until(lambda: engine.logged("bind.up"), "the bind")
+        before = engine.settings
+        engine.settings = replace(before, carriers=(), routes=())
+        os.kill(os.getpid(), signal.SIGHUP)
+        await stage.until(lambda: engine.logged("bind.closed"), "its end")
+        engine.settings = before
+        os.kill(os.getpid(), signal.SIGHUP)
+        await stage.until(lambda: len(engine.logged("bind.up")) == 2, "the bind")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stage.until(lambda: engine.logged("engine.stopped"), "the end")
+        reasons = [line.partition("reason=")[2] for line in engine.logged("bind.closed")]
+        assert reasons == ['"its carrier is no longer configured"', '"the engine stops"']
+        assert engine.logged("bind.down") == []
+
+
+@pytest.mark.trio
+async def test_refusals_in_a_row_are_one_alert(stage: Stage, nursery: trio.Nursery) -> None:
+    """R-5.7: it says that something began to be wrong, and not how often we ask."""
+    async with stage.smsc(password="other") as strict, stage.smsc() as kind:
+        wire = Wire(strict.port)
+        port = await nursery.start(wire.serve)
+        async with stage.engine(port) as engine:
+
+            async def alerts() -> float:
+                _, metrics = await engine.get("/metrics")
+                name = 'siaran_carrier_alerts_total{carrier="tui",reason="bind refused"}'
+                [line] = [one for one in metrics.splitlines() if one.startswith(name)]
+                return float(line.rpartition(" ")[2])
+
+            await stage.until(lambda: strict.counters.binds_refused >= 3, "refusals")
+            assert await alerts() == 1
+            wire.to_port = kind.port
+            await stage.until(lambda: engine.logged("bind.up"), "the bind")
+            wire.to_port, refused = strict.port, strict.counters.binds_refused
+            await wire.cut()
+            await stage.until(lambda: strict.counters.binds_refused > refused + 2, "refusals")
+            assert await alerts() == 2
 
 
 @pytest.mark.trio

@@ -14,8 +14,10 @@ from engine.domain.policy import (
     Outcome,
     Override,
     Policies,
+    after_fall,
     after_refusal,
     chance_of,
+    held,
     turn,
 )
 from smpp import status
@@ -185,6 +187,34 @@ def test_a_refused_bind_is_tried_slowly_and_for_ever() -> None:
         ]
         assert [one.delay_s for one in delays] == [60, 120, 240, 480, 900, 900, 900]
         assert all(one.alert for one in delays)
+
+
+def test_a_bind_that_falls_is_tried_ever_more_slowly() -> None:
+    """R-5.2: backoff, and a quarter of jitter either way."""
+    waits = [
+        [
+            after_fall(n, first_s=1, longest_s=60, least_s=least_s, chance=chance)
+            for n in (1, 2, 3, 6, 7, 10_000)
+        ]
+        for least_s, chance in ((0, 0.5), (0, 0.0), (30, 0.5))
+    ]
+    assert waits == [
+        [1, 2, 4, 32, 60, 60],
+        [0.75, 1.5, 3, 24, 45, 45],
+        [30, 30, 30, 32, 60, 60],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("up_s", "answered", "good"),
+    [(0.0, False, False), (9.9, False, False), (10.0, False, True), (0.1, True, True)],
+)
+def test_only_a_session_that_was_one_begins_the_waits_anew(
+    up_s: float, answered: bool, good: bool
+) -> None:
+    """R-5.2: never a storm at who accepts us and hangs up; `-inf`: it was never bound."""
+    assert held(up_s, answered=answered) is good
+    assert not held(float("-inf"), answered=False)
 
 
 def test_already_bound_is_waited_for_five_times_before_it_alerts() -> None:
