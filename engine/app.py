@@ -120,8 +120,11 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
             routes=lambda up: gateway.network.open_routes(up),
         )
 
-        def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta) -> None:
-            turn.sweep(tx, node_id, epoch, oldest, gateway.network)
+        def sweep(tx: Tx, node_id: int, epoch: int, oldest: timedelta) -> turn.Done:
+            return turn.sweep(tx, node_id, epoch, oldest, gateway.network)
+
+        def swept(done: turn.Done) -> None:
+            metrics.receipts(done.receipts.items())
 
         def heard() -> None:
             dispatch.look()
@@ -135,7 +138,7 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
                 addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
                 nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
-                nursery.start_soon(nodes.sweep, db, sweep, start.node_id, start.epoch)
+                nursery.start_soon(nodes.sweep, db, sweep, swept, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
                 nursery.start_soon(dispatch.run)
                 nursery.start_soon(listening.listen, db.url, heard)

@@ -152,6 +152,10 @@ class Metrics:
         self._launched.inc(launched)
         for (carrier_id, status), n in outcomes:
             self._outcomes.labels(self._carriers.get(carrier_id, "?"), status).inc(n)
+        self.receipts(receipts)
+
+    def receipts(self, receipts: Iterable[tuple[str, int]]) -> None:
+        """Receipts have been taken, by a turn or later by the sweep."""
         for state, n in receipts:
             self._receipts.labels(state).inc(n)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import trio
 
@@ -12,6 +13,8 @@ from engine.metrics import Metrics
 from engine.operations import retention
 from engine.store import nodes
 from engine.store.db import CommitUnknown, Database
+
+T = TypeVar("T")
 
 RENEW_S = nodes.LEASE_S / 4
 SWEEP_S = 1.0
@@ -80,15 +83,28 @@ async def note_closed(
         await trio.sleep(NOTE_S)
 
 
-async def sweep(db: Database, join: Callable[..., object], node_id: int, epoch: int) -> None:
-    """Joins parked receipts with their submissions, each second; at the start, all there are."""
+async def sweep(
+    db: Database,
+    join: Callable[..., T],
+    joined: Callable[[T], None],
+    node_id: int,
+    epoch: int,
+) -> None:
+    """Joins parked receipts with their submissions, each second; at the start, all there are.
+
+    `joined` is told what `join` did, once that is committed.
+    """
     missed = nodes.PARKED
     count = 0
     while True:
         began = trio.current_time()
         oldest = nodes.SWEPT if count % SWEEPS_FAR == 0 else nodes.SWEPT_EACH
         count += 1
-        done = await _try(db, join, node_id, epoch, max(oldest, missed))
+        try:
+            joined(await db.transact(join, node_id, epoch, max(oldest, missed)))
+            done = True
+        except (Unreachable, CommitUnknown):
+            done = False  # `keep_lease` says so
         await trio.sleep(SWEEP_S)
         over = timedelta(seconds=trio.current_time() - began)
         missed = over + nodes.SWEPT_EACH if done else missed + over

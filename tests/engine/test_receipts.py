@@ -21,6 +21,7 @@ from smpp.traffic import SubmitTemplate
 from tests.engine.conftest import Stage
 from tests.protocol.far import ACCEPTED, Far
 from tests.protocol.wire import Pdu, pdu
+from tests.road import receipt_of
 
 SAMPLES: list[dict[str, Any]] = [
     json.loads(line)
@@ -138,3 +139,18 @@ async def test_every_receipt_of_the_real_world_does_its_work(
     assert stage.road.one("SELECT count(*) FROM inbox") == 2
     assert 'siaran_receipts_total{state="unrecognised"} 1.0' in metrics
     assert 'siaran_receipts_total{state="parked"} 1.0' in metrics
+
+
+@pytest.mark.trio
+async def test_what_the_sweep_joins_is_counted_too(stage: Stage, nursery: trio.Nursery) -> None:
+    """R-5.8: a receipt and its response that missed each other, in transactions of two nodes."""
+    road = stage.road
+    message = road.sent("A1")
+    road.receive(receipt_of("B1"))
+    road.sql("UPDATE submission SET smsc_id = 'B1' WHERE message_id = %s", message.id)
+    road.pass_time(2)
+    smsc = Smsc(stage, [])
+    async with stage.engine(await nursery.start(smsc.serve)) as engine:
+        await stage.until(lambda: road.states() == {"delivered": 1}, "the sweep")
+        _, metrics = await engine.get("/metrics")
+    assert 'siaran_receipts_total{state="delivered"} 1.0' in metrics
