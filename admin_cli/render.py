@@ -78,7 +78,7 @@ def cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case int():
-            return f"{value:,}"
+            return f"{value:,}" if value < 1 << 40 else str(value)  # that large, it is an id
         case float():
             short = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3f}"
             return short.rstrip("0").rstrip(".")

@@ -69,6 +69,12 @@ def test_a_fraction_is_as_long_as_somebody_reads(value: float, shown: str) -> No
     assert render.cell(value) == shown
 
 
+def test_an_id_is_no_number_to_be_read_in_groups() -> None:
+    """It is typed again, into `message show`."""
+    assert render.cell(1428128165527556) == "1428128165527556"
+    assert render.cell(1_000_000) == "1,000,000"
+
+
 def test_nothing_found_is_said_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """stdout holds results only."""
     render.rows([], ("name",), empty="no things", as_json=False)
