@@ -51,7 +51,7 @@ DEFINITIONS: Final[Mapping[CampaignState, str]] = MappingProxyType(
         CampaignState.PAUSED: "Held by a person until it is resumed.",
         CampaignState.FINISHING: "All that can be launched has been; the last outcomes are awaited.",
         CampaignState.COMPLETED: "Each recipient has a final submit outcome.",
-        CampaignState.STOPPED: "Ended by a person after it had begun; what was unsent stays unsent.",
+        CampaignState.STOPPED: "Ended by a person after it had begun; what was unsent is cancelled.",
         CampaignState.CANCELLED: "Called off by a person before anything of it was sent.",
         CampaignState.EXPIRED: "Its time limit passed before all of it could be sent.",
     }

@@ -164,6 +164,8 @@ class MainZones:
         zones = dict(MAIN_ZONES)
         if text.casefold() == "as known":
             return zones
+        if not text:
+            raise ValueError(text)
         for word in text.replace(",", " ").split():
             code, name = _match(r"\+?([1-9][0-9]{0,5})=([A-Za-z0-9_+/-]+)", word).groups()
             if name not in available_timezones():

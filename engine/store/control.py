@@ -161,8 +161,11 @@ def route_ids(tx: Tx, keys: Iterable[str]) -> dict[str, int]:
 def forget_routes(tx: Tx, current: Iterable[int]) -> int:
     """Has what waits on routes that are no longer configured judged anew; answers how many."""
     return tx.execute(
-        # due: read once at a start or reload
-        "UPDATE due SET route_id = 0 WHERE route_id <> 0 AND route_id <> ALL (%s::smallint[])",
+        # due: read once at a start or reload; what is AWAY or ASIDE waits for no route
+        """
+        UPDATE due SET route_id = 0
+         WHERE route_id >= -1 AND route_id <> 0 AND route_id <> ALL (%s::smallint[])
+        """,
         (ints(current),),
     ).rowcount
 

@@ -13,7 +13,8 @@ from engine import clock
 from engine.domain.campaign import CampaignState
 from engine.domain.routing import Route, Share
 from engine.gateway import turn
-from engine.store import campaign_changes, control, dispatching, limiting
+from engine.operations import Actor, campaigns
+from engine.store import campaign_changes, control, dispatching, limiting, nodes
 from engine.store.limiting import Pace
 from tests.road import Line, Road, all_ok, ok, refused, text_of
 
@@ -62,6 +63,16 @@ def bring(road: Road, campaign: int, state: CampaignState) -> None:
     road.check()
 
 
+def why(road: Road, campaign: int) -> str:
+    """What `siaran campaign show` says, on an engine whose binds are up."""
+    road.sql("UPDATE node SET lease_until = now() + interval '1 min'")
+    road.database.run(
+        nodes.open_session, road.node.node_id, road.node.epoch, 1, "tui/1", sends=True
+    )
+    actor = Actor(application="default", by="anna")
+    return road.database.run(campaigns.show, actor, campaign, now=clock.utc_now()).why
+
+
 def go(road: Road, line: Line, times: int = 6) -> None:
     """The queue and the turns, for a while."""
     for _ in range(times):
@@ -94,6 +105,8 @@ def test_quick_campaigns_wait_for_the_hours_and_others_when_told(
     road.turn()
     assert road.campaign_state(campaign) == ("waiting" if waits else "running")
     assert len(line.wire) == (0 if waits else 2)
+    assert ("which open at" in why(road, campaign)) is waits
+    assert dict(road.database.run(dispatching.depths))["default"] == 0, "nothing is late"
     opened(road)
     go(road, line)
     assert road.campaign_state(campaign) == "completed"
@@ -130,9 +143,12 @@ def test_another_takes_over_meanwhile_and_then_it_is_next(road: Road) -> None:
     assert [road.campaign_state(one) for one in (first, second, third)] == [
         *("waiting", "running", "waiting")
     ]
+    assert why(road, second).startswith("it is sending: 1 to launch")
     opened(road)
     road.step()
     assert road.campaign_state(second) == "running", "nobody is pushed aside"
+    assert "gave the turn away, and is next" in why(road, first)
+    assert why(road, third).endswith("one sends at a time")
     road.turn()
     road.step()
     assert [road.campaign_state(one) for one in (first, second, third)] == [
@@ -230,6 +246,7 @@ def test_who_is_outside_the_own_hours_is_put_aside_and_nobody_waits_for_it(road:
     assert at.astimezone(UTC).hour == (now.hour - 1 - 8) % 24
     road.step()
     assert road.campaign_state(campaign) == "waiting"
+    assert why(road, campaign).startswith("it waits for the hours of its recipients, which open at")
     # Their hours come.
     set_hours(road, -1, 12)
     road.sql("UPDATE due SET due_at = now()")
@@ -254,6 +271,7 @@ def test_a_paused_campaign_launches_nothing_and_keeps_everything(road: Road) -> 
     road.turn()
     assert {road.campaign_state(campaign), road.campaign_state(other)} == {"paused", "running"}
     assert [token.message_id for token in line.tokens] == [road.messages(other)[0].id]
+    assert why(road, campaign).startswith("it is paused")
     bring(road, campaign, CampaignState.WAITING)
     go(road, line)
     assert road.states(campaign) == {"sent": 4}
@@ -378,6 +396,7 @@ def test_a_rate_holds_over_turns_and_only_one_of_them_has_it(road: Road) -> None
     assert len(line.wire) == 1
     road.turn()
     assert len(line.wire) == 1
+    assert "at most 12/m" in why(road, campaign)
     other = road.planned(3, application="other")
     road.step("other")
     with psycopg.connect(road.database.url) as held:
@@ -409,6 +428,7 @@ def test_what_is_over_the_daily_quota_waits_for_the_next_day(road: Road) -> None
     assert road.due_in_s(api) > 0
     road.step()
     assert road.campaign_state(campaign) == "waiting"
+    assert "daily quota" in why(road, campaign)
     road.sql("UPDATE daily_use SET day = day - 1")
     road.sql("DELETE FROM due")
     go(road, line)
@@ -505,6 +525,7 @@ def test_one_whose_route_is_down_yields_and_comes_back(road: Road) -> None:
     road.turn()
     road.step(routes=routes)
     assert [road.campaign_state(one) for one in (first, second)] == ["waiting", "running"]
+    assert "waiting for a carrier of their route: 3" in why(road, first)
     road.turn()
     assert len(dua.wire) == 2
     road.down = set()

@@ -7,6 +7,7 @@ import pytest
 
 from engine.domain import settings
 from engine.domain.errors import Refused
+from engine.domain.hours import MAIN_ZONES
 from engine.domain.settings import SETTINGS, Scope, Uncertain
 
 
@@ -31,6 +32,11 @@ def test_every_setting_can_be_what_it_says(setting: settings.Setting[Any]) -> No
         ("retention.text", "90d", timedelta(days=90)),
         ("retention.text", "Never", None),
         ("responses.per_hour", "0", 0),
+        ("quota.daily", "OFF", None),
+        ("frequency.cap", "2", 2),
+        ("confirm.above", "10000", 10_000),
+        ("hours.main_zone", "as known", MAIN_ZONES),
+        ("hours.main_zone", "+7=Asia/Omsk", {**MAIN_ZONES, "7": "Asia/Omsk"}),
     ],
 )
 def test_what_a_value_means(key: str, text: str, value: object) -> None:
@@ -52,6 +58,11 @@ def test_what_a_value_means(key: str, text: str, value: object) -> None:
         ("optout.window", "\x1b[2J", "72h"),
         ("retention.text", "6d", "7d to 3650d"),
         ("retention.text", "48h", "or never"),
+        ("quota.daily", "0", "or off"),
+        ("frequency.cap", "never", "1 to 100, or off"),
+        ("hours.main_zone", "62=Asia/Bandung", "a time zone"),
+        ("hours.main_zone", "Asia/Jakarta", "a calling code"),
+        ("hours.main_zone", "", "a calling code"),
     ],
 )
 def test_what_a_value_can_not_be(key: str, text: str, why: str) -> None:
