@@ -25,6 +25,7 @@ from config.settings import BindMode
 from engine import clock, log
 from engine.arrived import Arrived
 from engine.domain.errors import Unreachable
+from engine.domain.outage import Outage
 from engine.domain.policy import BIND_STREAK, CampaignWatch
 from engine.gateway import turn
 from engine.gateway.binds import Bind
@@ -48,6 +49,9 @@ MANY_RECEIPTS = 200
 
 # A database that is away is asked again this often.
 AWAY_S = 0.5
+
+# Whether one says nothing is looked at this often.
+WATCH_S = 1.0
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class Gateway:
     paused: Mapping[int, str] = field(default_factory=dict)
     """Carriers that nothing is launched to, and why."""
     draining: bool = False
-    away: bool = False
+    _outage: Outage = field(default_factory=Outage)
     _number: int = 0
     _more: bool = True
     _wake: trio.Event = field(default_factory=trio.Event)
@@ -106,6 +110,11 @@ class Gateway:
     """Carriers that the engine pauses by itself and has not written down yet."""
     _nursery: trio.Nursery | None = None
     _closed_sessions: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def away(self) -> bool:
+        """Whether the database can't be reached, or refuses what must be written."""
+        return self._outage.away
 
     # ---- what binds want (engine.gateway.binds.Owner)
 
@@ -221,6 +230,7 @@ class Gateway:
         """Takes turns until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._watch_for_silence)
             while True:
                 await self._something_to_do()
                 await self._slots.acquire()
@@ -229,6 +239,14 @@ class Gateway:
                     self._slots.release()
                     continue
                 nursery.start_soon(self._turn, collected)
+
+    async def _watch_for_silence(self) -> None:
+        """Says so when a turn waits for a database that neither answers nor is gone."""
+        while True:
+            await trio.sleep(WATCH_S)
+            if self._outage.silent(trio.current_time()):
+                reason = f"{self.db.describe()} has not answered for some seconds"
+                log.error("database.away", reason=reason)
 
     async def drained(self) -> None:
         """Waits until nothing is on the wire and no outcome unsettled."""
@@ -399,18 +417,23 @@ class Gateway:
         def fn(tx: Tx) -> None:
             done[:] = [turn.run(tx, work)]
 
+        self._outage.begun(work.number, trio.current_time())
         try:
             await self.db.transact(fn)
         except Unreachable as error:
-            self._gone(str(error))
+            self._gone(work, str(error))
             await trio.sleep(AWAY_S)
             return None
         except CommitUnknown as error:
-            self._gone(str(error))
+            self._gone(work, str(error))
             if not await self._committed(work):
                 self._settled_turns.append(work.number)  # its place was taken by who asked
                 return None
-        self._back()
+            if self._outage.answered(work.number):
+                log.info("database.back")
+            return done[0]
+        if self._outage.committed(work.number, trio.current_time(), wrote=done[0].recorded):
+            log.info("database.back")
         return done[0]
 
     async def _committed(self, work: Work) -> bool:
@@ -423,19 +446,15 @@ class Gateway:
             except (Unreachable, CommitUnknown):
                 await trio.sleep(AWAY_S)
 
-    def _gone(self, reason: str) -> None:
-        if not self.away:
+    def _gone(self, work: Work, reason: str) -> None:
+        writes = bool(work.answers or work.received or work.given_up)
+        if self._outage.failed(work.number, trio.current_time(), writes=writes):
             log.error("database.away", reason=reason)
-        self.away = True
-
-    def _back(self) -> None:
-        if self.away:
-            log.info("database.back")
-        self.away = False
 
     async def _put_back(self, collected: _Collected) -> None:
         """Nothing was written: the answers wait for the next turn, the slots are free."""
         now = trio.current_time()
+        self._outage.put_back(collected.work.number, self._number)
         for one in collected.taken.values():
             bind = one.bind
             bind.pay(-one.paced, now)

@@ -116,6 +116,8 @@ class Stage:
 
     road: Road
     news: News
+    url: str | None = None
+    """Of the engines' database, where their way to it is not the road's."""
 
     @asynccontextmanager
     async def smsc(self, **options: Any) -> AsyncIterator[Smsc]:
@@ -149,7 +151,7 @@ class Stage:
         engine = Engine(settings, self.news)
         with (
             _overheard(engine),
-            contextlib.closing(_watched(self.road.database.url, self.news)) as database,
+            contextlib.closing(_watched(self.url or self.road.database.url, self.news)) as database,
         ):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_run, engine, database)
