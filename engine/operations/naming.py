@@ -42,7 +42,7 @@ def check_email(email: str) -> str:
     """The address without the blanks round it. Raises Refused when mail could not go there."""
     text = email.strip()
     local, _, domain = text.rpartition("@")
-    plain = text.isprintable() and not any(c in text for c in ' ,;<>"')
+    plain = text.isprintable() and not any(c in text for c in ' ,;:<>()[]\\"')
     if not (local and domain and plain and "@" not in local and len(text) <= LONGEST_EMAIL):
         raise Refused(f"e-mail address {text[:LONGEST]!a}: write one address, like me@example.net")
     return text
