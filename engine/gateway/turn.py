@@ -611,9 +611,10 @@ class _Launch:
                 continue
             key = route.key
             if key not in blocked:
-                way = route.way(up, candidate.id, turn_of(candidate.refused))
+                usual = route.way(up, candidate.id, turn_of(candidate.refused))
+                way: Way | NoWay | None = usual
                 if candidate.id in carried:
-                    way = self._same_way(origin, carried[candidate.id], way)
+                    way = self._same_way(origin, carried[candidate.id], usual)
                     if way is None:
                         unsendable[GONE].append(candidate.id)
                         continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from config.settings import LongMessages
@@ -12,7 +14,7 @@ LONG = "y" * 400
 """Three segments."""
 
 
-def begun(road: Road, **other: object) -> tuple[int, Line, Line]:
+def begun(road: Road, **other: Any) -> tuple[int, Line, Line]:
     """A took segments 1 and 3 of a message and is down since; B is up. `other` are B's settings."""
     a = road.line(carrier="a")
     b = road.line(carrier="b", **other)
@@ -75,9 +77,7 @@ def test_when_that_lasts_a_carrier_takes_the_rest_that_sends_the_same(road: Road
     "other",
     [{"long_messages": LongMessages.UDH16}, {"source_ton": 5}, {"plus": True, "source_npi": 9}],
 )
-def test_none_takes_the_rest_that_sends_something_else(
-    road: Road, other: dict[str, object]
-) -> None:
+def test_none_takes_the_rest_that_sends_something_else(road: Road, other: dict[str, Any]) -> None:
     """R-8.2: parts that don't fit are no message, and all of it again would be twice a part."""
     campaign, a, b = begun(road, **other)
     road.turn()
