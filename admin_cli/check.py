@@ -14,7 +14,7 @@ from admin_cli.desk import Desk, command, single
 from admin_cli.main import DONE, REFUSED, UNREACHABLE, USAGE
 from config.load import ConfigError
 from config.settings import DEFAULT_CARRIER, BindMode
-from engine.operations import Refused, Unreachable, database
+from engine.operations import Refused, Unreachable, database, senders
 from smpp import status, transport
 from smpp.pdu import Bind, Mode
 from smpp.session import BindFailed, SessionClosed, open_session
@@ -47,6 +47,8 @@ class Finding:
     name: str | None = None  # the carrier's
     exit: int
     says: str
+    warns: bool = False
+    """It would run, but probably not as is wanted."""
 
     @property
     def ok(self) -> bool:
@@ -83,11 +85,13 @@ def check(desk: Desk) -> None:
         width = max(width, *(len(f"carrier {carrier.name}") for carrier in settings.carriers))
         tell(Finding(what="configuration", exit=DONE, says=_configured(desk, settings)))
         tell(_database(desk, settings))
+        for finding in _unrouted(desk, settings):
+            tell(finding)
         shell.run(_carriers, settings.carriers, tell)
     worst = verdict(found)
     if desk.json:
         checks = [
-            {"what": f.what, "name": f.name, "ok": f.ok, "says": f.says}
+            {"what": f.what, "name": f.name, "ok": f.ok, "warns": f.warns, "says": f.says}
             for f in sorted(found, key=lambda f: (f.name is not None, f.name))
         ]
         desk.card({"ok": worst == DONE, "checks": checks})
@@ -103,7 +107,7 @@ def verdict(found: list[Finding]) -> int:
 
 def _line(finding: Finding, width: int) -> str:
     what = f"{finding.what} {finding.name or ''}".strip()
-    verdict = "ok   " if finding.ok else "WRONG"
+    verdict = "WRONG" if not finding.ok else "warn " if finding.warns else "ok   "
     return f"{what.ljust(width)}  {verdict}  {render.printable(finding.says)}"
 
 
@@ -133,6 +137,25 @@ def _database(desk: Desk, settings: Settings) -> Finding:
     schema = f"the schema is up to date ({found.schema_version})"
     says = f"{where}: PostgreSQL {found.server_version}, {schema}"
     return Finding(what="database", exit=DONE, says=says)
+
+
+def _unrouted(desk: Desk, settings: Settings) -> list[Finding]:
+    """A warning for each sender that no route is for. Nothing where the database is in trouble."""
+    try:
+        with desk.database() as opened:
+            found = opened.run(senders.unrouted, settings.routes)
+    except (Refused, Unreachable):
+        return []
+    return [
+        Finding(
+            what="routes",
+            exit=DONE,
+            warns=True,
+            says=f"no [[routes]] is for sender {address} of application {application}: "
+            "what it sends would wait",
+        )
+        for address, application in found
+    ]
 
 
 async def _carriers(carriers: tuple[Carrier, ...], tell: Tell) -> None:

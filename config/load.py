@@ -95,9 +95,9 @@ def _contradictions(settings: Settings) -> Iterator[Fault]:
         if other != carrier.name:
             yield Fault(("carriers", carrier.name), f"differs from carriers.{other} in case only")
         yield from _carrier(carrier)
-    ways: set[tuple[str, str | None, str | None]] = set()
+    ways: set[tuple[str, str | None, str | None, bool]] = set()
     for at, route in enumerate(settings.routes):
-        way = (route.prefix, route.sender, route.application)
+        way = (route.prefix, route.sender, route.application, route.masks)
         if way in ways:
             yield Fault(("routes", at), "a route of the same prefix, sender and application exists")
         ways.add(way)
@@ -169,6 +169,9 @@ def _tls(tls: Tls, keys: Keys) -> Iterator[Fault]:
 
 
 def _route(route: Route, at: int, carriers: Mapping[str, Carrier]) -> Iterator[Fault]:
+    if not route.masks and route.sender and not route.sender.removeprefix("+").isdecimal():
+        why = f'is for the sender "{route.sender}", which is a mask: nothing would take it'
+        yield Fault(("routes", at, "masks"), why, value=False)
     names = [share.name for share in route.carriers]
     for part, name in enumerate(names):
         keys = ("routes", at, "carriers", part, "name")

@@ -310,6 +310,8 @@ class Route(Struct, frozen=True, kw_only=True):
     prefix: Prefix = ""
     sender: Address | None = None
     application: Name | None = None
+    masks: bool = True
+    """False: no messages from alphanumeric senders (R-2.6)."""
     carriers: tuple[Share, ...]
 
 

@@ -1,8 +1,9 @@
 """Which carriers take a message: by number, sender and application (R-5.5).
 
 One route decides about a message, the most particular one: the longest prefix; of equal ones that
-with sender and application, then with a sender, then with an application, then with neither. Its
-carriers stand in tiers. Those of the lowest tier of which any is up share the messages by weight;
+with sender and application, then with a sender, then with an application, then with neither; of
+these one without masks goes before one with them. A route without masks is none for a message from
+an alphanumeric sender (R-2.6): the next one that fits decides. Its carriers stand in tiers. Those of the lowest tier of which any is up share the messages by weight;
 while all of that tier are down, the next one does, and when one is back, it has its part again.
 While all of them are down, or no route fits, the message waits: nothing here fails it.
 
@@ -18,9 +19,20 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-__all__ = ["NoWay", "Route", "RoutePlan", "Routing", "Share", "Table", "Way"]
+__all__ = [
+    "NoWay",
+    "Route",
+    "RoutePlan",
+    "Routing",
+    "Share",
+    "Table",
+    "Way",
+    "fits",
+    "is_mask",
+    "unrouted",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,8 @@ class Route:
     prefix: str = ""
     sender: str | None = None
     application: str | None = None
+    masks: bool = True
+    """Whether alphanumeric senders may use it."""
 
     def __str__(self) -> str:
         more = ""
@@ -51,7 +65,46 @@ class Route:
             more += f", sender {self.sender}"
         if self.application is not None:
             more += f", application {self.application}"
+        if not self.masks:
+            more += ", no masks"
         return f"{self.prefix or 'for every number'}{more}"
+
+
+class Matching(Protocol):
+    """What a route is for, numbers aside: ours, or one as it is configured."""
+
+    @property
+    def sender(self) -> str | None: ...
+    @property
+    def application(self) -> str | None: ...
+    @property
+    def masks(self) -> bool: ...
+
+
+def fits(route: Matching, sender: str, application: str) -> bool:
+    """Whether messages of a sender and an application may take a route, to numbers that it is for."""
+    return (
+        route.sender in (None, sender)
+        and route.application in (None, application)
+        and (route.masks or not is_mask(sender))
+    )
+
+
+def unrouted(
+    senders: Iterable[tuple[str, str]], routes: Iterable[Matching]
+) -> list[tuple[str, str]]:
+    """Of senders (address, application) those that no route is for: their messages would wait."""
+    routes = tuple(routes)
+    return [one for one in senders if not any(fits(route, *one) for route in routes)]
+
+
+def is_mask(sender: str) -> bool:
+    """Whether a sender is alphanumeric: such can't receive replies, and some carriers take none.
+
+    >>> is_mask("Siaran"), is_mask("+64211234567"), is_mask("3774")
+    (True, False, False)
+    """
+    return not sender.removeprefix("+").isdecimal()
 
 
 class Way(NamedTuple):
@@ -82,7 +135,7 @@ class Routing:
         """What each route matches, in words: its name."""
         self._senders = {plan.route.sender for plan in self._routes}
         self._applications = {plan.route.application for plan in self._routes}
-        self._tables: dict[tuple[str | None, str | None], Table] = {}
+        self._tables: dict[tuple[str | None, str | None, bool], Table] = {}
 
     def open(self, room: Set[str]) -> list[str]:
         """The routes (by key) on which one of the carriers with `room` may take a message."""
@@ -98,17 +151,20 @@ class Routing:
         key = (
             sender if sender in self._senders else None,
             application if application in self._applications else None,
+            is_mask(sender),
         )
         table = self._tables.get(key)
         if table is None:
             table = self._tables[key] = self._make(*key)
         return table
 
-    def _make(self, sender: str | None, application: str | None) -> "Table":
+    def _make(self, sender: str | None, application: str | None, mask: bool) -> "Table":
         plans: dict[str, RoutePlan] = {}
         for plan in sorted(self._routes, key=lambda plan: plan.particular):
             route = plan.route
-            if route.sender in (None, sender) and route.application in (None, application):
+            if route.sender not in (None, sender) or route.application not in (None, application):
+                continue
+            if route.masks or not mask:
                 plans[route.prefix] = plan  # the most particular one comes last
         return Table(plans)
 
@@ -167,7 +223,9 @@ class RoutePlan:
     def __init__(self, route: Route) -> None:
         self.route = route
         self.key = str(route)
-        self.particular = 2 * (route.sender is not None) + (route.application is not None)
+        self.particular = (
+            4 * (route.sender is not None) + 2 * (route.application is not None) + (not route.masks)
+        )
         self._ready: dict[frozenset[str], _Ready | NoWay] = {}
 
     def way(self, up: frozenset[str], message_id: int, turn: int = 0) -> Way | NoWay:

@@ -172,6 +172,7 @@ def routes_of(routes: Iterable[Route]) -> list[routing.Route]:
             prefix=route.prefix,
             sender=route.sender,
             application=route.application,
+            masks=route.masks,
             shares=tuple(
                 routing.Share(carrier=share.name, weight=share.weight, tier=share.tier)
                 for share in route.carriers

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from engine.domain import routing
 from engine.domain.errors import Refused
+from engine.domain.routing import Matching
 from engine.domain.suggest import did_you_mean
 from engine.operations import Actor, application_of
 from engine.store import audit, senders
@@ -26,6 +28,11 @@ _HOW = (
     "a sender is a short code (3774), a number in international format (+64211234567), "
     "or a mask of at most 11 letters and digits (Siaran)"
 )
+
+
+def unrouted(tx: Tx, routes: Iterable[Matching]) -> list[tuple[str, str]]:
+    """The senders (address, application) that no route is for: what they send waits (R-5.5)."""
+    return routing.unrouted(senders.everybodys(tx), routes)
 
 
 def add(

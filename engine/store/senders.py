@@ -39,6 +39,17 @@ def of_application(tx: Tx, application_id: int) -> list[Sender]:
         return cursor.fetchall()
 
 
+def everybodys(tx: Tx) -> list[tuple[str, str]]:
+    """All senders of all applications: address and application, in their order."""
+    return tx.execute(
+        # sender and application have some rows
+        """
+        SELECT s.address, a.name FROM sender s JOIN application a ON a.id = s.application_id
+         ORDER BY a.name, s.address
+        """
+    ).fetchall()
+
+
 def find(tx: Tx, application_id: int, address: str) -> Sender | None:
     """The sender of that address."""
     with tx.cursor(row_factory=class_row(Sender)) as cursor:

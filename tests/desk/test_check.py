@@ -92,6 +92,25 @@ def test_for_scripts_it_is_one_document(
     ]
 
 
+def test_a_sender_without_a_route_is_warned_of(
+    siaran: Siaran, file: Callable[..., Path], smsc: int
+) -> None:
+    """R-2.6: it would run, and what the mask sends would wait for ever."""
+    path = file(smsc)
+    with path.open("a") as more:
+        more.write('[[routes]]\nmasks = false\ncarriers = [{name = "tui"}]\n')
+    assert siaran("sender", "add", "Siaran").code == 0
+    answer = siaran("check", "--config", path)
+    assert answer.code == 0
+    [line] = [line for line in answer.out.splitlines() if "warn" in line]
+    assert line.startswith(
+        "routes         warn   no [[routes]] is for sender Siaran of application "
+    )
+    found = siaran("check", "--json", "--config", path).json
+    assert [one["what"] for one in found["checks"] if one["warns"]] == ["routes"]
+    assert found["ok"] is True
+
+
 def test_a_refused_bind_is_one(siaran: Siaran, file: Callable[..., Path], smsc: int) -> None:
     """The status by name, what to look at, and no password."""
     answer = siaran("check", "--config", file(smsc, "falsch"))

@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -54,7 +55,7 @@ def settings(*those: Carrier, routes: Iterable[Route] | None = None) -> Settings
     )
 
 
-def to(*shares: Share | str, **matches: str) -> Route:
+def to(*shares: Share | str, **matches: Any) -> Route:
     """A route to carriers by name, or with their weights and tiers."""
     words = tuple(Share(name=one) if isinstance(one, str) else one for one in shares)
     return Route(carriers=words, **matches)

@@ -236,6 +236,17 @@ def test_a_default_that_is_written_out_asks_for_nothing_new(loaded: Loader) -> N
     assert settings == loaded(TUI)
 
 
+def test_a_route_may_be_without_masks(loaded: Loader) -> None:
+    """R-2.6: two of one prefix may be there, one for masks; but none that nothing would take."""
+    route = '[[routes]]\nprefix = "+64"\ncarriers = [{name = "tui"}]\n'
+    settings = loaded(f"{TUI}{route}{route}masks = false\n")
+    assert [one.masks for one in settings.routes] == [True, False]
+    with pytest.raises(ConfigError, match="a route of the same prefix"):
+        loaded(f"{TUI}{route}masks = false\n{route}masks = false\n")
+    with pytest.raises(ConfigError, match=r'"Siaran", which is a mask: nothing would take it'):
+        loaded(f'{TUI}{route}sender = "Siaran"\nmasks = false\n')
+
+
 def test_no_error_speaks_of_requirements() -> None:
     """What is expected is said to who writes siaran.toml, not to who wrote Siaran."""
     said = [str(extra) for kind in vars(kinds).values() for extra in _extras(kind)]

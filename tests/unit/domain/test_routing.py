@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.routing import NoWay, Route, Routing, Share, Way
+from engine.domain.routing import NoWay, Route, Routing, Share, Way, is_mask, unrouted
 
 MOBILE = "+64211234567"
 
@@ -179,3 +179,53 @@ def test_a_look_up_costs_next_to_nothing() -> None:
 def test_senders_that_no_route_names_share_a_table() -> None:
     routing = Routing(ROUTES)
     assert routing.table("unheard", "of") is routing.table("another", "one")
+
+
+NO_MASKS = [
+    Route(shares=(Share(carrier="cheap"),), prefix="+64", masks=False),
+    Route(shares=(Share(carrier="dear"),), prefix="+64"),
+    Route(shares=(Share(carrier="strict"),), prefix="+65", masks=False),
+    Route(shares=(Share(carrier="rest"),), application="bank"),
+]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("mobile", "sender", "application", "carrier"),
+    [
+        ("+64211234567", "3774", "x", "cheap"),
+        ("+64211234567", "+6421999", "x", "cheap"),
+        ("+64211234567", "Siaran", "x", "dear"),
+        ("+6591234567", "3774", "x", "strict"),
+        ("+6591234567", "Siaran", "x", None),
+        ("+6591234567", "Siaran", "bank", "rest"),  # the next one that fits
+    ],
+)
+def test_a_route_without_masks_is_none_for_an_alphanumeric_sender(
+    order: int, mobile: str, sender: str, application: str, carrier: str | None
+) -> None:
+    """R-2.6: it is as if it were not there."""
+    table = Routing(NO_MASKS[::order]).table(sender, application)
+    way = table.way(mobile, frozenset({"cheap", "dear", "strict", "rest"}), 1)
+    assert (way.carriers[0] if isinstance(way, Way) else None) == carrier
+
+
+def test_routes_that_differ_in_masks_have_names_of_their_own() -> None:
+    """What waits on one is found by its name."""
+    assert len(set(Routing(NO_MASKS).keys)) == len(NO_MASKS)
+
+
+@pytest.mark.parametrize(
+    ("sender", "mask"), [("Siaran", True), ("3774", False), ("+64211", False), ("1 800", True)]
+)
+def test_a_mask_is_what_is_no_number(sender: str, mask: bool) -> None:
+    """R-2.6."""
+    assert is_mask(sender) is mask
+
+
+def test_who_has_no_route_is_told_before() -> None:
+    """R-2.6, R-5.5: by `siaran check` and by a preview."""
+    senders = [("3774", "x"), ("Siaran", "x"), ("Siaran", "bank")]
+    strict = [NO_MASKS[2], NO_MASKS[3]]
+    assert unrouted(senders, strict) == [("Siaran", "x")]
+    assert unrouted(senders, []) == senders
