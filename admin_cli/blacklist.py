@@ -82,7 +82,7 @@ def import_(
 
     source = Source(file=file, skip_invalid=on_error is OnError.SKIP, errors=errors)
     try:
-        with desk.database() as database, import_progress() as tell:
+        with desk.database(aside=True) as database, import_progress() as tell:
             done = blacklist.import_file(
                 database,
                 desk.actor(),

@@ -51,11 +51,16 @@ class Desk:
         return Actor(application=self.app, by=self.by)
 
     @contextmanager
-    def database(self) -> Iterator[Database]:
-        """The database, open and with the schema it must have. Raises Unreachable, Refused."""
+    def database(self, *, aside: bool = False) -> Iterator[Database]:
+        """The database, open and with the schema it must have. Raises Unreachable, Refused.
+
+        `aside`: long work that lets campaigns go first.
+        """
         from engine.operations import open_database
 
         with open_database(self.settings()) as database:
+            if aside:
+                database.step_aside()
             yield database
 
     def run(self, verb: Callable[Concatenate[Tx, Actor, P], T], *args: P.args, **kw: P.kwargs) -> T:

@@ -160,7 +160,7 @@ def import_(
         dry_run=dry_run,
     )
     try:
-        with desk.database() as database, import_progress() as progress:
+        with desk.database(aside=True) as database, import_progress() as progress:
             report = import_file(database, desk.actor(), upload, progress)
     except BadRows as error:
         show_import(desk, error.report)

@@ -188,7 +188,7 @@ def optout(
         _tell(desk, changed, "has opted out of", everywhere=everywhere)
         return
     try:
-        with desk.database() as database, import_progress() as tell:
+        with desk.database(aside=True) as database, import_progress() as tell:
             done = member_files.optout(
                 database,
                 desk.actor(),

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tests.benchmarks import (
+    aside,
     beside,
     codec,
     fleet,
@@ -68,6 +69,7 @@ MODULES = {
     "start": (start, False),
     "million": (million, False),
     "imports": (imports, False),
+    "aside": (aside, False),
     "preview": (preview, False),
     "hours": (hours, False),
     "promises": (promises, False),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -98,3 +100,26 @@ def test_what_somebody_uses_is_stopped_after_a_yes(siaran: Siaran, new_home: Pat
     assert siaran("db", "stop", "--yes", "--json").json["was_running"] is True
     assert siaran("db", "status", "--json").json["running"] is False
     lease.close()
+
+
+def test_long_work_lets_others_go_first(new_home: Path) -> None:
+    """R-1.12: an import beside a campaign, in a process of its own; what the server does for it, too."""
+    words = (
+        "import os, sys",
+        "from pathlib import Path",
+        "from engine.store.db import Database",
+        "database = Database.open(None, home=Path(sys.argv[1]), size=2)",
+        "nice = lambda tx: os.getpriority(os.PRIO_PROCESS, tx.info.backend_pid)",
+        "before = database.run(nice)",
+        "database.step_aside()",
+        "inner = database.run(lambda tx: (nice(tx), database.run(nice)))",
+        "print(before, *inner, os.getpriority(os.PRIO_PROCESS, 0))",
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", "\n".join(words), str(new_home)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert said.stdout.split() == ["0", "10", "10", "10"], said.stderr
