@@ -31,7 +31,7 @@ def test_what_was_marked_and_never_left_leaves_after_a_restart(own: Trial) -> No
 def test_a_full_disk_is_waited_for(own: Trial) -> None:
     """R-8.1: tables can't grow; then not even PostgreSQL can start."""
     try:
-        verdict = harness.full_disk(replace(own, times=2))
+        verdict = harness.full_disk(replace(own, times=2, messages=5_000))
     except NoDisk as reason:
         pytest.skip(str(reason))
     assert not verdict.broken, verdict
