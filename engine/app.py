@@ -174,6 +174,7 @@ def _network(tx: Tx, settings: Settings) -> Network:
         for carrier in settings.carriers
     }
     route_ids = store_control.route_ids(tx, routing.keys)
+    store_control.tell_routes(tx, routing.carriers())
     store_control.forget_routes(tx, route_ids.values())
     return Network(plans=plans, routing=routing, route_ids=route_ids)
 

@@ -18,6 +18,7 @@ __all__ = [
     "AMBIGUOUS",
     "MARK_ACCEPTED",
     "MARK_NONE",
+    "MARK_NO_ID",
     "MARK_SILENCE",
     "MARK_WHOLE",
     "NO_RECEIPT_S",
@@ -48,6 +49,7 @@ SOFT: Final = "UNKNOWN"
 MARK_WHOLE: Final = "one receipt stood for all of its segments"
 MARK_SILENCE: Final = "some segments have no receipt; nothing was heard for 10 minutes"
 MARK_NONE: Final = "no receipt came within 72 hours"
+MARK_NO_ID: Final = "the SMSC took it without giving an id, so that no receipt can be matched"
 MARK_ACCEPTED: Final = "the carrier's last word is that it was accepted"
 
 Base = Literal["as-is", "hex", "decimal", "either"]
@@ -184,8 +186,20 @@ PLAIN: Final = Rules()
 """A carrier about which nothing is said."""
 
 
-def mark_of(state: str, mark: str | None, sent_at: datetime | None, now: datetime) -> str | None:
-    """What is to be said of a message's state: that it has no receipt is told by the time alone."""
+def mark_of(
+    state: str,
+    mark: str | None,
+    sent_at: datetime | None,
+    now: datetime,
+    *,
+    without_id: bool = False,
+) -> str | None:
+    """What is to be said of a message's state: that it has no receipt is told by the time alone.
+
+    `without_id`: the SMSC took a segment of it and did not say what it calls that (wire.md, Ids).
+    """
+    if state == "sent" and without_id:
+        return MARK_NO_ID
     if state != "sent" or sent_at is None or (now - sent_at).total_seconds() <= NO_RECEIPT_S:
         return mark
     return MARK_NONE

@@ -137,6 +137,10 @@ class Routing:
         self._applications = {plan.route.application for plan in self._routes}
         self._tables: dict[tuple[str | None, str | None, bool], Table] = {}
 
+    def carriers(self) -> dict[str, list[str]]:
+        """The carriers of each route, by key."""
+        return {plan.key: [s.carrier for s in plan.route.shares] for plan in self._routes}
+
     def open(self, room: Set[str]) -> list[str]:
         """The routes (by key) on which one of the carriers with `room` may take a message."""
         return [

@@ -330,22 +330,25 @@ def stragglers(tx: Tx, application_id: int, campaign_id: int) -> Stragglers:
 
 
 def _hold_up(tx: Tx, route_ids: Collection[int]) -> dict[str, tuple[str, ...]]:
-    """The routes by what they match, and the carriers that take nothing: paused, or without a bind."""
+    """The routes by what they match, and which of their carriers take nothing: paused, or unbound."""
     if not route_ids:
         return {}
     routes = tx.execute(
         "SELECT key FROM route WHERE id = ANY (%s::smallint[]) ORDER BY key", (ints(route_ids),)
     )  # route_pkey
     down = tx.execute(
-        # bind has a row a bind of each engine
+        # bind has a row a bind of each engine; route_pkey
         """
         SELECT c.name || CASE WHEN c.paused_at IS NOT NULL THEN ' is paused' ELSE ' is down' END
           FROM carrier c JOIN bind b ON b.carrier_id = c.id AND b.mode <> 'receiver'
           JOIN node n ON n.id = b.node_id AND n.lease_until > now()
+         WHERE EXISTS (SELECT FROM route r WHERE r.id = ANY (%s::smallint[])
+                          AND (c.name = ANY (r.carriers) OR r.carriers = '{}'))
          GROUP BY c.id
         HAVING c.paused_at IS NOT NULL OR bool_and(b.state <> 'bound')
          ORDER BY c.name
-        """
+        """,
+        (ints(route_ids),),
     )
     return {
         "routes": tuple(row[0] for row in routes.fetchall()),

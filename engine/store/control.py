@@ -4,7 +4,7 @@ An engine writes what its binds are doing and reads what it is asked once a seco
 it is woken (`listening`). A person's command posts a row a node and waits for its answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -156,6 +156,19 @@ def route_ids(tx: Tx, keys: Iterable[str]) -> dict[str, int]:
     keys = sorted(set(keys))
     tx.execute("INSERT INTO route (key) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (keys,))
     return dict(tx.execute("SELECT key, id FROM route WHERE key = ANY (%s)", (keys,)).fetchall())
+
+
+def tell_routes(tx: Tx, carriers: Mapping[str, Iterable[str]]) -> None:
+    """Notes the carriers of routes, by key, for who asks why messages wait (R-3.4)."""
+    tx.execute(
+        # route_key_key; a carrier's name has no blank
+        """
+        UPDATE route SET carriers = string_to_array(r.names, ' ')
+          FROM unnest(%s::text[], %s::text[]) AS r (key, names)
+         WHERE route.key = r.key AND route.carriers <> string_to_array(r.names, ' ')
+        """,
+        (list(carriers), [" ".join(names) for names in carriers.values()]),
+    )
 
 
 def forget_routes(tx: Tx, current: Iterable[int]) -> int:

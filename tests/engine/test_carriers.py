@@ -211,7 +211,8 @@ async def test_what_has_no_carrier_waits_and_says_why(stage: Stage, nursery: tri
         two = settings(
             carrier("away", port),
             carrier("there", there.port),
-            routes=[to("away", prefix="+6421"), to("there")],
+            carrier("elsewhere", port),
+            routes=[to("away", prefix="+6421"), to("there"), to("elsewhere", prefix="+65")],
         )
         async with stage.running(two) as engine:
             await bound(stage, engine, 1)
@@ -222,14 +223,16 @@ async def test_what_has_no_carrier_waits_and_says_why(stage: Stage, nursery: tri
             )
             await stage.until(
                 lambda: road.one(
-                    "SELECT count(*) FROM bind WHERE state = 'waiting' AND name = 'away-1'"
+                    "SELECT count(*) = 2 FROM bind WHERE state = 'waiting'"
+                    " AND name IN ('away-1', 'elsewhere-1')"
                 ),
-                "the note of the bind",
+                "the note of the binds",
             )
             shown = road.database.run(campaigns.show, ACTOR, campaign, now=clock.utc_now())
             assert "nothing of it can be launched now" in shown.why
             assert "route +6421" in shown.why
             assert "away is down" in shown.why
+            assert "elsewhere" not in shown.why  # it has no part in their route
             assert "refused" not in shown.why
             assert road.states(campaign) == {"queued": 5}
             wire.refuses = False

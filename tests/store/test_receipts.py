@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
 from config.settings import Err, ReceiptId, ReceiptsPer, ReceiptState, Stat
-from engine.domain.receipts import MARK_ACCEPTED, MARK_NONE, MARK_SILENCE, MARK_WHOLE, mark_of
+from engine.domain.receipts import (
+    MARK_ACCEPTED,
+    MARK_NO_ID,
+    MARK_NONE,
+    MARK_SILENCE,
+    MARK_WHOLE,
+    mark_of,
+)
 from engine.gateway import turn
 from engine.gateway.turn import Received
+from engine.operations import Actor, messages
 from engine.store import control, hot, settling
 from engine.store import receipts as stored
 from engine.store.db import Tx
@@ -360,3 +368,18 @@ def test_what_has_no_receipt_after_72_hours_is_marked_and_stays_sent() -> None:
     assert hours == {71: None, 73: MARK_NONE}
     assert mark_of("delivered", MARK_WHOLE, now - timedelta(hours=99), now) == MARK_WHOLE
     assert mark_of("queued", None, None, now) is None
+
+
+def test_what_was_taken_without_an_id_is_marked(road: Road) -> None:
+    """wire.md, Ids: no receipt can be about it; once it has one all the same, that counts."""
+    now = datetime.now(UTC)
+    assert mark_of("sent", None, now, now, without_id=True) == MARK_NO_ID
+    assert mark_of("delivered", None, now, now, without_id=True) is None
+    road.campaign(1)
+    line = road.line()
+    road.turn()
+    [token] = line.tokens
+    road.settle(ok(token, None))
+    actor = Actor(application="default", by="anna")
+    shown = road.database.run(messages.show, actor, token.message_id, now=now)
+    assert shown.mark == MARK_NO_ID
