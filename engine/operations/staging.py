@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from engine.store.db import Database, Tx
 
 _CHUNK = 20_000
 """Rows a transaction: a fifth of a second, and some ten megabytes of memory."""
+
+_REST = 1.0
+"""While a campaign is being sent, a chunk is followed by a rest of so many times its own length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +103,18 @@ def staged(
     try:
         with errors_file(source.errors) as write_error:
             rows = iter(file)
-            while chunk := list(itertools.islice(rows, _CHUNK)):
+            while True:
+                began = time.monotonic()
+                chunk = list(itertools.islice(rows, _CHUNK))
+                if not chunk:
+                    break
                 good = list(good_rows(chunk, rules, reading=reading, write_error=write_error))
                 # Once a row is invalid, the rest is read only to name all that are.
                 if good and (source.skip_invalid or not reading.invalid):
                     database.run(imports.stage, import_id, good)
                 tell(Progress(rows=reading.rows, octets=file.octets, size=size))
+                if len(chunk) == _CHUNK and database.run(imports.campaigns_run):
+                    time.sleep(_REST * (time.monotonic() - began))
         tell(Progress(rows=reading.rows, octets=size, size=size, merging=True))
         yield import_id, _read(reading, file.recognised.notices)
     except BaseException:

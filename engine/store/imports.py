@@ -68,6 +68,12 @@ def _array(params: tuple[str, ...]) -> str:
     return f'{{"{_BETWEEN.join(params).translate(_IN_COPY)}"}}' if params else "{}"
 
 
+def campaigns_run(tx: Tx) -> bool:
+    """Whether any campaign is being sent, which an import must not slow down."""
+    # campaign_open
+    return bool(tx.execute("SELECT FROM campaign WHERE state = 'running' LIMIT 1").fetchall())
+
+
 def discard(tx: Tx, import_id: UUID) -> None:
     """Forget what was staged."""
     # import_row_import
