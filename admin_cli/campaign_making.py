@@ -285,9 +285,12 @@ def edit(
             )
 
     edited = _agreed(desk, attempt)
-    what = ", ".join(edited.changed)
+    what = ", ".join(_FACTS.get(name, name.replace("_", " ")) for name in edited.changed)
     sentence = f"campaign {campaign_id} changed: {what}; it {_due(edited.campaign)}"
     desk.done(sentence if edited.changed else f"campaign {campaign_id} was so already", edited)
+
+
+_FACTS = {"scheduled_at": "time", "text": "message"}
 
 
 def _agreed(desk: Desk, attempt: Callable[[bool], M], *, lines: bool = False) -> M:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,8 @@ def preview(
         raise typer.BadParameter("a FILE becomes a list; name it with --list")
     draft = wanted.draft(respect_hours=respect_hours)
     settings = desk.settings()
-    with desk.database() as database, import_progress() as progress:
+    reads = import_progress() if file is not None else nullcontext()
+    with desk.database() as database, reads as progress:
         if file is not None and list_name is not None:
             try:
                 found = previews.preview_file(

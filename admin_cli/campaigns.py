@@ -177,9 +177,13 @@ def _record(shown: Shown, *, flat: bool) -> dict[str, Any]:
     """The campaign's own fields with its counts: below them for JSON, among them for a person."""
     import dataclasses
 
+    from engine.operations.drafts import rate_text
+
     counts = {state.value: n for state, n in shown.progress.counts.items()}
     record = dataclasses.asdict(shown.campaign) | {"planned": shown.planned, "why": shown.why}
     if flat:
+        if shown.campaign.rate is not None:
+            record["rate"] = rate_text(shown.campaign.rate)
         record |= {state: n for state, n in counts.items() if n}
         return record | ({"held": shown.held} if shown.held else {})
     return record | {"counts": counts, "held": shown.held}

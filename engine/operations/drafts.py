@@ -19,6 +19,7 @@ from engine.domain.campaign import Scheduled
 from engine.domain.cost import Cost as Cost
 from engine.domain.cost import Member, Meter
 from engine.domain.cost import notices as notices
+from engine.domain.draft import rate_text as rate_text
 from engine.domain.errors import Refused
 from engine.domain.message import MessageState
 from engine.domain.settings import CONFIRM_ABOVE
@@ -263,7 +264,7 @@ def facts(campaign: Campaign) -> dict[str, Any]:
         "sender": campaign.sender,
         "scheduled_at": campaign.scheduled_at.isoformat(),
         "timezone": campaign.timezone,
-        "rate": None if campaign.rate is None else drafting.rate_text(campaign.rate),
+        "rate": None if campaign.rate is None else rate_text(campaign.rate),
         "not_after": campaign.not_after.isoformat() if campaign.not_after else None,
         "respect_hours": campaign.respect_hours,
         "recipient_time": campaign.recipient_time,

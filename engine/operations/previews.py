@@ -370,7 +370,7 @@ def test(tx: Tx, actor: Actor, campaign_id: int, mobile: str) -> Tested:
         by=actor.by,
         action="campaign.test",
         object=str(campaign_id),
-        after={"mobile": cleaned.mobile, "message": message_id, "segments": count.segments},
+        after={"mobile": cleaned.mobile, "message": str(message_id), "segments": count.segments},
     )
     wake(tx)
     return Tested(
