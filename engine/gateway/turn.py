@@ -43,7 +43,7 @@ from smpp.status import Policy
 
 _message_id = itemgetter(0)
 
-# Of a campaign by its recipients' hours so many are looked at for a turn: most may be outside.
+# Of campaigns by their recipients' hours so many are looked at in a turn: most may be outside.
 LOOK_AHEAD = 1_000
 
 # The rest of a message, a part of which a carrier took that is down since, goes over another one that
@@ -417,6 +417,7 @@ class _Launch:
         self.away: list[int] = []
         """Messages of which a carrier took a part that is down now."""
 
+        self.ahead = LOOK_AHEAD
     def run(self) -> None:
         """Launches, class 0 first, and keeps a share for campaigns while they have something."""
         self._continue_partials()
@@ -576,12 +577,13 @@ class _Launch:
         if not feed.origin.recipient_time:
             candidates = launching.feed_candidates(self.tx, feed, limit)
             return candidates, candidates[-1].id if len(candidates) == limit else None
-        look = max(limit, LOOK_AHEAD)
+        look = max(limit, self.ahead)
         found = launching.feed_candidates(self.tx, feed, look)
         candidates, looked = self.limits.inside(feed.origin, found, limit)
         through = looked == len(found) and len(found) < look
         return candidates, None if through else found[looked - 1].id
 
+        self.ahead -= looked
     def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[_Left]:
         """Launches messages of one origin in order; answers those that found no room."""
         unwanted = launching.unwanted(

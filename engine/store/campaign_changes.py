@@ -43,7 +43,7 @@ def move(
     """Bring a campaign into a state; `reason` is why a person paused it.
 
     One that had the turn keeps its place in line. What is unsent of one that is stopped is left to
-    the queue (`clearing`).
+    the queue (`clearing`). Of one that is paused or ended nothing is launched from the commit on.
     """
     tx.execute(  # campaign_pkey
         """
@@ -57,6 +57,17 @@ def move(
         """,
         {"state": state, "ended": state in ENDED, "now": now, "reason": reason, "id": campaign_id},
     )
+    if state in ENDED or state is CampaignState.PAUSED:
+        # feed has some ten rows, due_campaign what is due. Turns that launch some of it commit first;
+        # others pass it by meanwhile, and then see the new state.
+        tx.execute("SELECT FROM feed WHERE campaign_id = %s ORDER BY id FOR UPDATE", (campaign_id,))
+        tx.execute(
+            """
+            SELECT FROM due WHERE campaign_id = %s AND route_id >= 0 AND due_at <= now()
+             ORDER BY message_id LIMIT 10000 FOR UPDATE
+            """,
+            (campaign_id,),
+        )
 
 
 def delete(tx: Tx, campaign_id: int, now: datetime) -> None:

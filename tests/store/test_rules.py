@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,10 @@ from engine import clock
 from engine.domain.campaign import CampaignState
 from engine.domain.routing import Route, Share
 from engine.gateway import turn
-from engine.operations import Actor, campaigns
-from engine.store import campaign_changes, control, dispatching, limiting, nodes
+from engine.operations import Actor, campaigns, hours
+from engine.store import campaign_changes, control, dispatching, launching, limiting, nodes
 from engine.store.limiting import Pace
+from tests.desk.conftest import until_somebody_waits
 from tests.road import Line, Road, all_ok, ok, refused, text_of
 
 LONG = "x" * 153 + "y" * 153 + "z" * 10
@@ -213,6 +215,26 @@ def test_messages_of_the_api_wait_and_responses_never(road: Road) -> None:
     assert [token.message_id for token in line.tokens] == [api]
 
 
+def test_new_hours_hold_at_once(road: Road) -> None:
+    """R-4.1: what they are set to is told to running campaigns and to messages that wait."""
+    actor, now = Actor(application="default", by="anna"), clock.utc_now()
+    words = {"from_hour": str((now.hour + 3) % 24), "to_hour": str((now.hour + 5) % 24)}
+    campaign = road.planned(2, quick=True)
+    line = road.line(window=1)
+    road.step()
+    road.database.run(hours.set_, actor, **words, days="daily", now=now)
+    api = road.single(message_class=1)
+    road.turn()
+    assert line.wire == []
+    assert road.due_now() == 0
+    road.database.run(hours.off, actor, now=now)
+    assert road.due_now() == 1
+    road.turn()
+    assert [token.message_id for token in line.tokens] == [api]
+    road.turn(all_ok(line))
+    assert [token.message_id for token in line.tokens] == [road.messages(campaign)[0].id]
+
+
 # ---------------------------------------------------------------- each recipient's hours
 
 
@@ -276,6 +298,26 @@ def test_a_paused_campaign_launches_nothing_and_keeps_everything(road: Road) -> 
     go(road, line)
     assert road.states(campaign) == {"sent": 4}
     assert road.campaign_state(campaign) == "completed"
+
+
+@pytest.mark.parametrize("state", [CampaignState.PAUSED, CampaignState.STOPPED])
+def test_from_the_commit_of_a_pause_on_nothing_is_launched(
+    road: Road, state: CampaignState
+) -> None:
+    """R-3.5: it waits for a turn that is launching, and the next turn passes the campaign by."""
+    campaign = road.campaign(3)
+    with (
+        psycopg.connect(road.database.url) as launches,
+        psycopg.connect(road.database.url) as later,
+    ):
+        assert launching.next_feed(launches, [], clock.utc_now()) is not None
+        pause = threading.Thread(target=bring, args=(road, campaign, state))
+        pause.start()
+        until_somebody_waits(launches)
+        assert launching.next_feed(later, [], clock.utc_now()) is None
+        launches.commit()
+        pause.join()
+        assert launching.next_feed(launches, [], clock.utc_now()) is None
 
 
 def test_what_was_unsent_of_a_stopped_one_is_cancelled(road: Road, small_chunks: None) -> None:
