@@ -151,7 +151,7 @@ def take(tx: Tx, batch: Sequence[Mo], now: datetime) -> Taken:
     if fresh:
         taken.seen = _see(tx, fresh, now)
     if rows:  # a long one has its place where it became whole
-        taken.new = _place(tx, [rows[at] for at in sorted(rows)], now)
+        taken.new = place(tx, [rows[at] for at in sorted(rows)], now)
     return taken
 
 
@@ -218,7 +218,7 @@ def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[Placed]:
         if not _is_repeated(tx, row, one, now):
             rows.append(row)
     _forget(tx, [one.id for one in late])
-    return _place(tx, rows, now) if rows else []
+    return place(tx, rows, now) if rows else []
 
 
 # ---------------------------------------------------------------- once
@@ -453,7 +453,7 @@ def _is_repeated(tx: Tx, row: Row, message: _Message, now: datetime) -> bool:
 # ---------------------------------------------------------------- rows
 
 
-def _place(tx: Tx, rows: Sequence[Row], now: datetime) -> list[Placed]:
+def place(tx: Tx, rows: Sequence[Row], now: datetime) -> list[Placed]:
     """Each with a number, tied to the latest message of a campaign that it can answer.
 
     To one of no campaign only when there is none of any: an auto-response does not come between a
