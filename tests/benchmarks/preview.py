@@ -76,6 +76,7 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
             values=[one.wall_s for one in of_list],
             at_most=bar_s,
         ),
+        Figure(name="CPU of the command", unit="s", values=[one.cpu_s for one in of_list]),
         Figure(name="by each recipient's clock", unit="s", values=[one.wall_s for one in local]),
         Figure(name="preview of a file", unit="s", values=[one.wall_s for one in of_file]),
         Figure(
