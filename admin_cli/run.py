@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
 from admin_cli import shell
 from admin_cli.desk import Desk, command, single
 from engine import app as engine
@@ -9,13 +14,34 @@ from engine import app as engine
 app = single("Run the engine in the foreground.")
 
 
-@command(app, "run", "siaran run", "siaran run --config siaran.toml")
-def run(desk: Desk) -> None:
+class _Role(StrEnum):
+    """What a process does (design: process roles)."""
+
+    GATEWAY = "gateway"
+    API = "api"
+
+
+@command(app, "run", "siaran run", "siaran run --config siaran.toml", "siaran run --role api")
+def run(
+    desk: Desk,
+    role: Annotated[
+        list[_Role] | None,
+        typer.Option(
+            "--role", help="of these alone, instead of all: binds and queue, or the HTTP API"
+        ),
+    ] = None,
+) -> None:
     """Run the engine until SIGTERM or Ctrl-C, which let it finish what is on the wire (10 s).
 
     With no configuration it uses the embedded database and binds to 127.0.0.1:2775, where
-    `siaran smsc` listens.
+    `siaran smsc` listens. Busy clients of the HTTP API take nothing from the binds when they have a
+    process of their own: then each process needs an http.listen of its own.
     """
     settings = desk.settings()
+    roles = set(role or _Role)
     with desk.database() as database:
-        shell.run(engine.run, settings, database, desk.settings)
+        if _Role.GATEWAY in roles:
+            serving = _Role.API in roles
+            shell.run(engine.run, settings, database, desk.settings, serving)
+        else:
+            shell.run(engine.run_api, settings, database)

@@ -21,7 +21,8 @@ import trio
 from config.load import ConfigError
 from config.settings import Settings
 from engine import clock, inbound, log, nodes
-from engine.api import server
+from engine.api import alone, server
+from engine.api.service import Api
 from engine.arrived import Arrived
 from engine.control import Control
 from engine.dispatch import Dispatch
@@ -54,9 +55,12 @@ LAST_S = 0.5
 MO_WAITING = 64
 
 
-async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) -> None:
+async def run(
+    settings: Settings, db: Database, reread: Callable[[], Settings], serving: bool = True
+) -> None:
     """Runs the engine until it is told to end. Raises Refused when the node is running already.
 
+    `serving`: the HTTP API, too; without it /metrics, /healthz and /readyz alone.
     `reread` gives the configuration as it is by then, for SIGHUP and `siaran carrier reload`.
     """
     log.start()
@@ -134,13 +138,16 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
         wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         with trio.open_signal_receiver(*wanted) as signals:
             async with trio.open_nursery() as nursery:
-                app = server.application(metrics.registry, lambda: missing(gateway))
+                api = Api(db, user_rate=server.USER_RATE, woken=gateway.look) if serving else None
+                app = server.application(metrics.registry, lambda: missing(gateway), api)
                 addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
                 nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
                 nursery.start_soon(nodes.sweep, db, sweep, swept, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
                 nursery.start_soon(dispatch.run)
+                if api is not None:
+                    nursery.start_soon(api.run)
                 nursery.start_soon(listening.listen, db.url, heard)
                 nursery.start_soon(mo.run)
                 nursery.start_soon(gateway.run)
@@ -164,6 +171,10 @@ async def run(settings: Settings, db: Database, reread: Callable[[], Settings]) 
             ):  # then the lease runs out by itself
                 await db.transact(store_nodes.stop, start.node_id, start.epoch, clock.utc_now())
         log.info("engine.stopped", node=settings.node.name)
+
+
+run_api = alone.run
+"""The HTTP API in a process of its own."""
 
 
 def _network(tx: Tx, settings: Settings) -> Network:

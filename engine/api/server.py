@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz, on hypercorn's trio worker.
+"""The HTTP server, on hypercorn's trio worker: /metrics, /healthz, /readyz, and /v1, the API.
 
 `/healthz` says that the process turns; `/readyz` that it can do its work: the database answers and
 at least one bind of each carrier is up. Both name what is missing.
@@ -12,24 +12,38 @@ from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn_serve
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from engine.api import v1
+from engine.api.service import Api
 from engine.domain.errors import Refused
 
 Ready = Callable[[], list[str]]
 
 
-def application(registry: CollectorRegistry, missing: Ready) -> FastAPI:
-    """The routes. `missing` names what keeps the engine from working."""
-    app = FastAPI(title="Siaran", docs_url=None, redoc_url=None, openapi_url=None)
+USER_RATE = 2_000.0
+"""Requests a second of a user, and as many at once: what runs wild must not take all of a server."""
 
-    @app.get("/metrics")
+HEADERS_S = 5
+"""Within so many seconds the head of a request has to be there; who says nothing is cut then."""
+
+MOST_REQUESTS = 100_000
+"""Requests of a connection, before it is to be opened again."""
+
+
+def application(registry: CollectorRegistry, missing: Ready, api: Api | None = None) -> FastAPI:
+    """The routes. `missing` names what keeps the engine from working; `api` None: not served here."""
+    app = FastAPI(title="Siaran", docs_url=None, redoc_url=None, openapi_url=None)
+    if api is not None:
+        v1.add_to(app, api)
+
+    @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/healthz")
+    @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", include_in_schema=False)
     async def readyz(response: Response) -> dict[str, object]:
         what = missing()
         response.status_code = 503 if what else 200
@@ -54,6 +68,9 @@ async def serve(
     config.accesslog = None
     config.errorlog = None
     config.graceful_timeout = 1.0
+    config.keep_alive_timeout = HEADERS_S
+    config.keep_alive_max_requests = MOST_REQUESTS
+    config.include_server_header = False
     try:
         await hypercorn_serve(app, config, shutdown_trigger=shutdown, task_status=task_status)  # type: ignore[arg-type]
     except* OSError as group:

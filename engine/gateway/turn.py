@@ -54,6 +54,9 @@ PATIENCE = timedelta(minutes=5)
 AWAY = timedelta(seconds=5)
 GONE = "the carrier that took a part of it is not configured any more"
 
+_OVER = {"cancelled": "its campaign has ended", "expired": "its time limit has passed"}
+"""Why a message that comes up again is not sent any more."""
+
 
 class Token(NamedTuple):
     """What a launched segment is called until its outcome comes.
@@ -513,7 +516,7 @@ class _Launch:
         groups: defaultdict[Origin, list[Candidate]] = defaultdict(list)
         ready, over = launching.due_candidates(self.tx, wanted, self.now)
         for state, ended in over.items():
-            self._end(ended, state, "its campaign has ended")
+            self._end(ended, state, _OVER[state])
         for candidate, origin in ready:
             groups[origin].append(candidate)
         on_routes: dict[int, int] = {}

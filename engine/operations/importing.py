@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from engine.domain.errors import Refused, Unreachable
+from engine.domain.errors import NotFound, Refused, Unreachable
 from engine.operations import Actor, application_of, lists
 from engine.operations.naming import check_email, check_name, tidy
 from engine.operations.reading import Row, Rules, rules_of
@@ -202,7 +202,7 @@ def _prepare(tx: Tx, actor: Actor, upload: Upload) -> Rules:
         try:
             lists.get(tx, application.id, upload.list)
         except Refused as error:
-            raise Refused(f"{error}; --create makes it") from None
+            raise NotFound(f"{error}; --create makes it") from None
     imports.discard_stale(tx)
     return rules_of(tx, application.id, strict=upload.strict)
 

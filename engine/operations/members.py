@@ -251,8 +251,9 @@ def search(
     opted_out: bool | None = None,
     deleted: bool | None = False,
     limit: int | None = None,
+    after_id: int = 0,
 ) -> list[Member]:
-    """The first `limit` members that match, in order of joining.
+    """The first `limit` members that match, in order of joining; `after_id` for the next page.
 
     `mobile` is a full number or a part of one, blanks and dashes in it don't count; None for
     `opted_out` and `deleted` is any. Raises Refused for an unknown list, or a part without digits.
@@ -266,6 +267,7 @@ def search(
         opted_out=opted_out,
         deleted=deleted,
         limit=limit,
+        after_id=after_id,
     )
 
 

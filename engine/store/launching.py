@@ -183,7 +183,7 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> Due:
                coalesce(m.encoding, c.encoding, 'auto'), m.sender, coalesce(s.ton, 0),
                coalesce(s.npi, 0), coalesce(m.flash, c.flash, false),
                coalesce(c.transliterate, false), coalesce(c.opted_out_reason IS NOT NULL, false),
-               coalesce(c.recipient_time, false), c.rate, c.not_after,
+               coalesce(c.recipient_time, false), c.rate, coalesce(m.not_after, c.not_after),
                (SELECT value FROM setting WHERE application_id = m.application_id
                                             AND key = 'quota.daily' AND m.class > 0),
                (SELECT value FROM setting WHERE application_id = m.application_id
@@ -212,7 +212,7 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> Due:
         candidate, origin = Candidate._make(columns[:8]), Origin._make(columns[8:])
         if state not in ("queued", "uncertain"):
             continue
-        ended = _ENDED.get(campaign_state)
+        ended = _ENDED.get(campaign_state) or _late(campaign_state, candidate, origin, now)
         if state == "uncertain" and (ended or origin.application_id in holding):
             hold.append(candidate.id)
             continue
@@ -252,6 +252,14 @@ def due_candidates(tx: Tx, wanted: Sequence[int], now: datetime) -> Due:
 
 # What becomes of a message that comes back after the end of its campaign.
 _ENDED = {"stopped": "cancelled", "cancelled": "cancelled", "expired": "expired"}
+
+
+def _late(
+    campaign_state: str | None, candidate: Candidate, origin: Origin, now: datetime
+) -> str | None:
+    """A single message whose time is up before the SMSC has anything of it expires."""
+    late = origin.not_after is not None and origin.not_after <= now
+    return "expired" if late and campaign_state is None and not candidate.accepted else None
 
 
 def _may_go(campaign_state: str, candidate: Candidate, *, is_open: bool, in_time: bool) -> bool:

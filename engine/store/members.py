@@ -170,15 +170,19 @@ def search(
     opted_out: bool | None,
     deleted: bool | None,
     limit: int | None,
+    after_id: int = 0,
 ) -> list[Member]:
-    """The first `limit` members, in order of joining, whose mobile holds `part`; None: any."""
+    """The first `limit` members after one, in order of joining, whose mobile holds `part`.
+
+    None is any.
+    """
     with tx.cursor(row_factory=class_row(Member)) as cursor:
         # member_pkey by its list until there are enough; consent_mobile for each that is looked at.
         cursor.execute(
             f"""
             SELECT id, mobile, params, created_at, deleted_at, {_OPTED_OUT} AS opted_out
             FROM member m
-            WHERE m.list_id = %(list_id)s
+            WHERE m.list_id = %(list_id)s AND m.id > %(after_id)s
               AND (%(part)s::text IS NULL OR strpos(m.mobile, %(part)s) > 0)
               {_WHICH[deleted]} {_WHO[opted_out]}
             ORDER BY m.id
@@ -189,6 +193,7 @@ def search(
                 "list_id": list_id,
                 "part": part,
                 "limit": limit,
+                "after_id": after_id,
             },
         )
         return cursor.fetchall()

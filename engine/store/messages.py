@@ -107,7 +107,14 @@ def insert(
 
 def make_room(tx: Tx) -> None:
     """See that today has its partitions: they are made by engines, and none may have run for days."""
-    tx.execute("SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 1)")
+    # Asked first, since making them takes a lock that everybody who sends would wait for.
+    tx.execute(
+        """
+        SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date, 1)
+         WHERE to_regclass('message_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')) IS NULL
+            OR to_regclass('submission_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')) IS NULL
+        """
+    )
 
 
 def get(tx: Tx, application_id: int, message_id: int) -> Message | None:

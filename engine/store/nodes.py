@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from engine.domain.errors import Refused
 from engine.domain.way_out import WayOut
-from engine.store import held, hot, launching
+from engine.store import held, hot, launching, submitting
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -287,3 +287,4 @@ def housekeep(tx: Tx, now: datetime) -> None:
     tx.execute("DELETE FROM mo_seen WHERE at < %s - interval '1 h'", (now,))
     tx.execute("DELETE FROM session WHERE closed_at < %s - interval '30 days'", (now,))
     held.purge(tx)
+    submitting.purge(tx, now)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tests.benchmarks import (
+    api,
     aside,
     beside,
     codec,
@@ -72,6 +73,7 @@ MODULES = {
     "aside": (aside, False),
     "preview": (preview, False),
     "hours": (hours, False),
+    "api": (api, False),
     "promises": (promises, False),
 }
 

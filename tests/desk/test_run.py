@@ -46,10 +46,10 @@ def file(configuration: Path, tmp_path: Path, node: str) -> Path:
 
 
 @contextlib.contextmanager
-def engine(file: Path) -> Iterator[subprocess.Popen[str]]:
+def engine(file: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     """A process of its own that has just started."""
     with subprocess.Popen(
-        [sys.executable, "-m", "admin_cli", "run", "--config", file],
+        [sys.executable, "-m", "admin_cli", "run", "--config", file, *more],
         cwd=Path(__file__).parents[2],
         env={name: value for name, value in os.environ.items() if name != "SIARAN_DEBUG"},
         stdout=subprocess.DEVNULL,
@@ -150,3 +150,16 @@ def test_an_unexpected_error_is_one_line_with_its_place(
     assert answer.code == 1
     [line] = answer.err.splitlines()
     assert re.search(r"unexpected KeyError: 'strange' \(\w+/[\w/]+\.py:\d+\); SIARAN_DEBUG=1", line)
+
+
+def test_the_api_runs_in_a_process_of_its_own(file: Path, node: str, database: Database) -> None:
+    """Beside the node, whose name it does not take; it ends as quietly."""
+    with only_one(default_home(), node), engine(file, "--role", "api") as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+        assert process.stderr is not None
+        assert "engine.stopped" in process.stderr.read()
+    rows = database.run(
+        lambda tx: tx.execute("SELECT FROM node WHERE name = %s", (node,)).fetchall()
+    )
+    assert rows == []

@@ -1,0 +1,67 @@
+"""The API in a process of its own: its work then takes nothing from the binds (`run --role api`)."""
+
+from __future__ import annotations
+
+import signal
+
+import trio
+
+from config.settings import Settings
+from engine import log
+from engine.api import server
+from engine.api.service import Api
+from engine.domain.errors import Unreachable
+from engine.metrics import Metrics
+from engine.store.db import CommitUnknown, Database, Tx
+
+LOOK_S = 1.0
+
+LAST_S = 2.0
+"""For requests that are under way when it is to end."""
+
+
+async def run(settings: Settings, db: Database) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    log.start()
+    metrics = Metrics()
+    away: list[str] = []
+    api = Api(db, user_rate=server.USER_RATE)
+    app = server.application(metrics.registry, lambda: away, api)
+    ending = trio.Event()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def serve(
+                task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+            ) -> None:
+                await server.serve(
+                    app, settings.http.listen, shutdown=ending.wait, task_status=task_status
+                )
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(api.run)
+            nursery.start_soon(_look, db, metrics, away)
+            addresses = await nursery.start(serve)
+            log.info("http.listening", addresses=addresses)
+            async for number in signals:
+                log.info("engine.draining", signal=signal.Signals(number).name)
+                break
+            ending.set()
+            db.end_by(trio.current_time() + LAST_S)
+    log.info("engine.stopped", node=settings.node.name)
+
+
+async def _look(db: Database, metrics: Metrics, away: list[str]) -> None:
+    """Finds out each second whether the database answers."""
+
+    def ask(tx: Tx) -> None:
+        tx.execute("SELECT 1")
+
+    while True:
+        try:
+            await db.transact(ask)
+            away.clear()
+        except (Unreachable, CommitUnknown):
+            away[:] = ["the database can't be reached"]
+        metrics.database_up.set(not away)
+        await trio.sleep(LOOK_S)

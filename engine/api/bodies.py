@@ -1,0 +1,193 @@
+"""What requests may hold: a field that is not here is refused by name, never ignored (R-7.8)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from engine.operations.submitting import MOST, Wanted
+
+Number = Annotated[
+    str, Field(min_length=1, max_length=40, description="in international format: `+64211234567`")
+]
+Id = Annotated[int, Field(ge=1, lt=2**63)]
+Text = Annotated[str, Field(min_length=1, max_length=10_000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Reason = Annotated[str | None, Field(max_length=500, description="stands in the log")]
+Params = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=6)]
+Confirm = Annotated[
+    bool, Field(description="agreed to a message of several segments, and what it costs")
+]
+
+
+class Body(BaseModel):
+    """What no field is known of is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Message(Body):
+    """A message to one number."""
+
+    to: Number
+    text: Text
+    sender: Annotated[Name | None, Field(description="the application's default without")] = None
+    encoding: Literal["auto", "gsm", "ucs2"] = "auto"
+    transliterate: Annotated[
+        bool, Field(description="replace typographic quotes and the like to stay in GSM")
+    ] = False
+    flash: bool = False
+    transactional: Annotated[
+        bool, Field(description="before all others, and at any hour; for a message alone")
+    ] = False
+    send_at: Annotated[AwareDatetime | None, Field(description="at most 7 days ahead")] = None
+    validity_s: Annotated[
+        int | None,
+        Field(
+            ge=60,
+            le=7 * 86_400,
+            description="of no use after so many seconds, up to the next minute",
+        ),
+    ] = None
+
+    def wanted(self) -> Wanted:
+        """As the operations take it."""
+        return Wanted(
+            to=self.to,
+            text=self.text,
+            sender=self.sender,
+            encoding=self.encoding,
+            transliterate=self.transliterate,
+            flash=self.flash,
+            transactional=self.transactional,
+            send_at=self.send_at,
+            validity_s=self.validity_s,
+        )
+
+
+class Messages(Body):
+    """Up to a thousand messages: all are accepted, or none."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=MOST)]
+
+
+def _which(value: Any) -> str:
+    return "many" if isinstance(value, dict) and "messages" in value else "one"
+
+
+OneOrMany = Annotated[
+    Annotated[Message, Tag("one")] | Annotated[Messages, Tag("many")], Discriminator(_which)
+]
+
+
+class ListCreation(Body):
+    """A list to be made."""
+
+    name: Name
+    batch: Name | None = None
+    email: Name | None = None
+
+
+class ListChange(Body):
+    """What is to be another way; an empty text takes batch or e-mail address away."""
+
+    name: Name | None = None
+    batch: Annotated[str | None, Field(max_length=200)] = None
+    email: Annotated[str | None, Field(max_length=300)] = None
+
+
+class NewMember(Body):
+    """A member to be."""
+
+    mobile: Number
+    params: Params = []
+
+
+MemberList = Annotated[list[NewMember], Field(min_length=1, max_length=10_000)]
+
+
+class NewMembers(Body):
+    """Members to be added to a list, as an import would: all or none, unless invalid ones are
+    skipped."""
+
+    members: MemberList
+    keep_opted_out: bool = False
+    skip_invalid: bool = False
+
+
+class OptOut(Body):
+    """A number that wants no more messages to the list, or everywhere in the application."""
+
+    everywhere: bool = False
+    reason: Reason = None
+
+
+class CampaignFields(Body):
+    """What a campaign may be told, in the words of `siaran campaign new`."""
+
+    message: Text | None = None
+    template: Name | None = None
+    at: Annotated[
+        str | None, Field(max_length=40, description="on a slot of ten minutes; now without")
+    ] = None
+    timezone: Annotated[str | None, Field(max_length=60)] = None
+    batch: Name | None = None
+    sender: Name | None = None
+    rate: Annotated[str | None, Field(max_length=20, description="50/s or 300/m")] = None
+    not_after: Annotated[str | None, Field(max_length=40)] = None
+    confirm: Confirm = False
+
+
+class NewCampaign(CampaignFields):
+    """A campaign to a list that is there, or to the members in the request (a quick one)."""
+
+    list: Annotated[Name, Field(description="of members in the request, the name of a new one")]
+    members: MemberList | None = None
+    encoding: Literal["auto", "gsm", "ucs2"] = "auto"
+    transliterate: bool = False
+    flash: bool = False
+    respect_hours: bool = False
+    recipient_time: bool = False
+    response: Text | None = None
+    keep_opted_out: bool = False
+    skip_invalid: bool = False
+
+
+class CampaignChange(CampaignFields):
+    """What is to be another way; `version` is that which was seen."""
+
+    list: Name | None = None
+    now: Annotated[bool, Field(description="start at once")] = False
+    encoding: Literal["auto", "gsm", "ucs2"] | None = None
+    transliterate: bool | None = None
+    flash: bool | None = None
+    respect_hours: bool | None = None
+    recipient_time: bool | None = None
+    version: int | None = None
+
+
+class Because(Body):
+    """Why."""
+
+    reason: Reason = None
+
+
+class NewTemplate(Body):
+    """A template to be."""
+
+    name: Name
+    text: Text
+
+
+class TemplateText(Body):
+    """Another text of a template."""
+
+    text: Text
+
+
+class Blacklisting(Body):
+    """A number that is never to be sent to."""
+
+    mobile: Number
+    reason: Reason = None

@@ -1,0 +1,72 @@
+"""/v1/messages: send one or a thousand, see what became of one, take one back (R-7.8)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Header, Request, Response
+
+from engine import clock
+from engine.api.bodies import Id, Messages, OneOrMany
+from engine.api.service import Asker, Served
+from engine.operations import messages, submitting
+from engine.operations.messages import Cancelled, Shown
+from engine.operations.submitting import Accepted
+
+router = APIRouter(tags=["messages"])
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="a new one for each request: repeated under it within a day, a request is "
+        "done once, and answered the same",
+    ),
+]
+
+
+@router.post(
+    "/messages", status_code=202, summary="Send messages", response_model=Accepted | list[Accepted]
+)
+async def send(
+    request: Request,
+    api: Served,
+    actor: Asker,
+    body: Annotated[OneOrMany, Body()],
+    key: Key = None,
+) -> Response:
+    """Accept one message, or up to 1,000 as `{"messages": […]}`: all of them or none.
+
+    What is answered is committed: it is not lost any more. A recipient who has opted out or is on
+    the blacklist is refused in a message alone, and among many accepted and skipped, with a notice.
+    Messages wait for the application's sending hours unless they are `transactional`.
+    """
+    single = not isinstance(body, Messages)
+    many = body.messages if isinstance(body, Messages) else [body]
+    answer = await api.gathering.accept(
+        submitting.Request(
+            actor=actor,
+            messages=[one.wanted() for one in many],
+            single=single,
+            key=key,
+            digest=hashlib.sha256(await request.body()).digest() if key is not None else b"",
+        )
+    )
+    headers = {"Idempotency-Replayed": "true"} if answer.again else None
+    return Response(answer.document, 202, headers, "application/json")
+
+
+@router.get("/messages/{id}", summary="What became of a message")
+async def show(id: Id, api: Served, actor: Asker) -> Shown:  # noqa: A002
+    """A message's state, why it is so, its segments, and what SMSCs call them."""
+    return await api.ask(messages.show, actor, id, now=clock.utc_now())
+
+
+@router.post("/messages/{id}/cancel", summary="Take a message back")
+async def cancel(id: Id, api: Served, actor: Asker) -> Cancelled:  # noqa: A002
+    """At once while it is queued; else the SMSC that has it is asked (`asked`)."""
+    return await api.ask(messages.cancel, actor, id, now=clock.utc_now())

@@ -1,0 +1,201 @@
+"""The OpenAPI document, and a page made of it that a person reads: no outside resources (R-7.8)."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse
+from pydantic.json_schema import models_json_schema
+
+from engine.api.problems import KINDS, MEDIA, FieldError, ProblemDocument
+
+VERSION: Final = "1"
+
+ABOUT: Final = """JSON over HTTP. Every request names a user of an application, by a token
+(`siaran user token NAME`) as `Authorization: Bearer TOKEN`, or by HTTP Basic with `NAME` (of the
+application `default`) or `APPLICATION/NAME` and a password. Who asks sees that application only:
+what belongs to another is not found. Viewers read, operators send, admins configure."""
+
+_PROBLEM: Final = {"$ref": "#/components/schemas/ProblemDocument"}
+
+
+def add_to(app: FastAPI) -> None:
+    """Serves both; nobody has to log in to read what the API is."""
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    async def document() -> Response:
+        return Response(
+            json.dumps(_document(app), ensure_ascii=False), media_type="application/json"
+        )
+
+    @app.get("/v1/docs", include_in_schema=False)
+    async def page() -> Response:
+        return HTMLResponse(_page(_document(app)))
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI 3.1 of all routes of the API, made once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _completed(
+            get_openapi(
+                title="Siaran", version=VERSION, summary="SMS by SMPP", description=ABOUT,
+                routes=app.routes,
+            )
+        )  # fmt: skip
+    return app.openapi_schema
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """With what goes for all routes: credentials, and problems instead of FastAPI's own errors."""
+    parts = document.setdefault("components", {})
+    schemas = parts.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    _, made = models_json_schema(
+        [(ProblemDocument, "serialization"), (FieldError, "serialization")],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas.update(made["$defs"])
+    parts["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "password": {"type": "http", "scheme": "basic"},
+    }
+    document["security"] = [{"token": []}, {"password": []}]
+    for path in document["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            answers.pop("422", None)
+            answers["default"] = {
+                "description": "A problem (RFC 9457)",
+                "content": {MEDIA: {"schema": _PROBLEM}},
+            }
+    return document
+
+
+# ---------------------------------------------------------------- the page
+
+_STYLE: Final = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#222;background:#fff}
+code,pre{font:14px/1.4 ui-monospace,monospace}code{background:#f2f2f0;padding:0 .2em}
+h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h3{margin-bottom:.2rem}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;
+padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee}
+.verb{display:inline-block;min-width:4.5rem;font-weight:700;color:#06543f}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}code{background:#2a2a2a}
+td,th,h2{border-color:#444}.verb{color:#7fd0b3}}
+"""
+
+
+def _page(document: Mapping[str, Any]) -> str:
+    body = "\n".join(_parts(document))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Siaran: HTTP API</title>'
+        '<meta name="viewport" content="width=device-width">'
+        f"<style>{_STYLE}</style></head><body>{body}</body></html>"
+    )
+
+
+def _parts(document: Mapping[str, Any]) -> Iterator[str]:
+    schemas = document["components"]["schemas"]
+    yield "<h1>Siaran: HTTP API</h1>"
+    yield _text(document["info"]["description"])
+    yield '<p>The same as <a href="/v1/openapi.json">OpenAPI</a>.</p>'
+    tag = None
+    for path, methods in document["paths"].items():
+        for verb, operation in methods.items():
+            if (now := operation.get("tags", ["others"])[0]) != tag:
+                tag = now
+                yield f"<h2>{html.escape(tag)}</h2>"
+            yield from _operation(path, verb, operation)
+    yield "<h2>bodies and answers</h2>"
+    for name, schema in sorted(schemas.items()):
+        yield from _schema(name, schema)
+    yield "<h2>problems</h2><table><tr><th>type</th><th>status</th><th>what it means</th></tr>"
+    for name, kind in KINDS.items():
+        yield (
+            f'<tr id="{name}"><td><code>{name}</code></td><td>{kind.status}</td>'
+            f"<td>{html.escape(kind.title)}. {html.escape(kind.advice)}</td></tr>"
+        )
+    yield "</table>"
+
+
+def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> Iterator[str]:
+    yield f'<h3><span class="verb">{verb.upper()}</span> <code>{html.escape(path)}</code></h3>'
+    yield _text(f"{operation.get('summary', '')}. {operation.get('description', '')}")
+    rows = [
+        (f"{one['name']} ({one['in']})", one.get("description", ""), one.get("schema", {}))
+        for one in operation.get("parameters", ())
+    ]
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        rows.append((f"body, {media}", "", content.get("schema", {})))
+    for status, answer in operation["responses"].items():
+        for media, content in answer.get("content", {}).items():
+            if status != "default":
+                rows.append((f"{status}, {media}", "", content.get("schema", {})))
+    if rows:
+        yield "<table>"
+        for name, about, schema in rows:
+            yield (
+                f"<tr><td>{html.escape(name)}</td><td>{_kind(schema)}</td>"
+                f"<td>{_inline(about)}</td></tr>"
+            )
+        yield "</table>"
+
+
+def _schema(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    yield f'<h3 id="schema-{html.escape(name)}">{html.escape(name)}</h3>'
+    yield _text(schema.get("description", ""))
+    if "enum" in schema:
+        yield f"<p>{', '.join(f'<code>{html.escape(str(one))}</code>' for one in schema['enum'])}</p>"
+    required = set(schema.get("required", ()))
+    fields = schema.get("properties", {})
+    if fields:
+        yield "<table>"
+        for field, of in fields.items():
+            mark = " (required)" if field in required else ""
+            default = of.get("default")
+            end = (
+                ""
+                if default in (None, [], {})
+                else f" <code>{html.escape(json.dumps(default))}</code>"
+            )
+            yield (
+                f"<tr><td><code>{html.escape(field)}</code>{mark}</td><td>{_kind(of)}{end}</td>"
+                f"<td>{_inline(of.get('description', ''))}</td></tr>"
+            )
+        yield "</table>"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A schema in a few words, with links to those that have a name."""
+    if "$ref" in schema:
+        name = html.escape(schema["$ref"].rpartition("/")[2])
+        return f'<a href="#schema-{name}">{name}</a>'
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return " or ".join(_kind(one) for one in schema[several] if one.get("type") != "null")
+    if "enum" in schema:
+        return " or ".join(html.escape(str(one)) for one in schema["enum"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    words = [schema.get("format") or schema.get("type") or "anything"]
+    for key, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most")):
+        if key in schema:
+            words.append(f"{word} {schema[key]:,}")
+    return html.escape(" ".join(words))
+
+
+def _text(words: str) -> str:
+    paragraphs = [one for one in words.strip(" .").split("\n\n") if one.strip()]
+    return "".join(f"<p>{_inline(one)}</p>" for one in paragraphs)
+
+
+def _inline(words: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(words, quote=False))

@@ -1,0 +1,24 @@
+"""/v1: all routes of the API, in one application (R-7.8)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from engine.api import campaigns, desk, lists, messages, reference
+from engine.api.limits import Guard
+from engine.api.problems import answer_with_problems
+from engine.api.service import Api
+
+ROUTERS = (messages.router, lists.router, campaigns.router, desk.router)
+
+
+def add_to(app: FastAPI, api: Api) -> None:
+    """Serves the API under /v1, its OpenAPI document and its reference."""
+    app.state.api = api
+    answer_with_problems(app)
+    app.add_middleware(Guard)
+    v1 = APIRouter(prefix="/v1")
+    for router in ROUTERS:
+        v1.include_router(router)
+    app.include_router(v1)
+    reference.add_to(app)
