@@ -50,9 +50,12 @@ class Gathering:
         self._messages = 0
         self._idle = trio.lowlevel.ParkingLot()
         self._keys: set[tuple[str, str]] = set()
+        self._ended = False
 
     async def accept(self, request: Request) -> Answer:
         """The answer, once it is committed. Raises what `submitting.accept` gives, and Problem."""
+        if self._ended:
+            raise Unreachable("the engine ends")
         if self._messages + len(request.messages) > MOST_WAITING:
             raise Problem(
                 "unavailable",
@@ -91,6 +94,7 @@ class Gathering:
                 for _ in range(AT_ONCE):
                     nursery.start_soon(self._loop)
         finally:
+            self._ended = True  # a request that is just being read must not wait for ever
             for waiting in self._queue:
                 _fail(waiting, Unreachable("the engine ends"))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import trio
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine import log
@@ -99,6 +100,8 @@ class Guard:
             if length.isdigit() and int(length) > most:
                 raise _too_large(most)
             await self.app(scope, _bounded(receive, most), sending)
+        except ClientDisconnect:
+            return  # who has gone hears nothing, and nothing was done
         except Problem as problem:
             await problem.response()(scope, receive, sending)
         except Exception as error:
