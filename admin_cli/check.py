@@ -1,7 +1,8 @@
-"""`siaran check`: would it run? Configuration, database, and a bind to each carrier, for real."""
+"""`siaran check`: would it run? Configuration, database, carriers and mail server, for real."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,17 +14,17 @@ from admin_cli import render, shell
 from admin_cli.desk import Desk, command, single
 from admin_cli.main import DONE, REFUSED, UNREACHABLE, USAGE
 from config.load import ConfigError
-from config.settings import DEFAULT_CARRIER, BindMode
-from engine.operations import Refused, Unreachable, database, senders
+from config.settings import DEFAULT_CARRIER, BindMode, MailTls
+from engine.operations import Refused, Unreachable, database, outbox, senders
 from smpp import status, transport
 from smpp.pdu import Bind, Mode
 from smpp.session import BindFailed, SessionClosed, open_session
 from smpp.timers import Timing
 
 if TYPE_CHECKING:
-    from config.settings import Carrier, Settings
+    from config.settings import Carrier, Settings, Smtp
 
-app = single("Check configuration, database and binds.")
+app = single("Check configuration, database, binds and the mail server.")
 
 _MODES = {
     BindMode.TRANSCEIVER: Mode.TRANSCEIVER,
@@ -43,7 +44,7 @@ _NONE = "no carrier is configured, so that is where `siaran smsc` would listen"
 class Finding:
     """What one check found: that all is well (`exit` 0), or what is wrong and what to do."""
 
-    what: str  # configuration, database, carrier
+    what: str  # configuration, database, carrier, mail
     name: str | None = None  # the carrier's
     exit: int
     says: str
@@ -60,11 +61,12 @@ Tell = Callable[[Finding], None]
 
 @command(app, "check", "siaran check", "siaran check --config siaran.toml --json")
 def check(desk: Desk) -> None:
-    """Check configuration, database, and a bind to each carrier: a line each.
+    """Check configuration, database, a bind to each carrier, and the mail server: a line each.
 
     The database is opened (the embedded one is started when it doesn't run), and every carrier is
     bound to and unbound from again, in each mode that it is configured with. A carrier that allows
-    no more binds than those of an engine that runs refuses this one.
+    no more binds than those of an engine that runs refuses this one. The mail server is connected
+    to, with STARTTLS and credentials as configured; no mail is sent.
 
     Exit code: 0 all is well; 2 the configuration is wrong; 1 something is refused; 3 nothing is
     refused, but something can't be reached now.
@@ -88,6 +90,7 @@ def check(desk: Desk) -> None:
         for finding in _unrouted(desk, settings):
             tell(finding)
         shell.run(_carriers, settings.carriers, tell)
+        tell(_mail(desk, settings.smtp))
     worst = verdict(found)
     if desk.json:
         checks = [
@@ -137,6 +140,36 @@ def _database(desk: Desk, settings: Settings) -> Finding:
     schema = f"the schema is up to date ({found.schema_version})"
     says = f"{where}: PostgreSQL {found.server_version}, {schema}"
     return Finding(what="database", exit=DONE, says=says)
+
+
+def _mail(desk: Desk, smtp: Smtp | None) -> Finding:
+    from engine.outbox import mail
+
+    waits = ""
+    with contextlib.suppress(Refused, Unreachable), desk.database() as opened:
+        waits = _waiting(opened.run(outbox.mails))
+    if smtp is None:
+        says = f"[smtp] is not configured: replies and reports of imports wait{waits}"
+        return Finding(what="mail", exit=DONE, says=says)
+    where = f"{smtp.host}:{smtp.port}"
+    try:
+        shell.run(mail.probe, smtp)
+    except mail.ServerTrouble as error:
+        passing = error.reason in ("connection", "time-out", "closing")
+        says = f"{error}; check [smtp]{waits}"
+        return Finding(what="mail", exit=UNREACHABLE if passing else REFUSED, says=says)
+    how = {MailTls.NONE: "not encrypted", MailTls.STARTTLS: "STARTTLS", MailTls.TLS: "TLS"}[
+        smtp.tls
+    ]
+    user = f", authenticated as {smtp.username}" if smtp.username else ""
+    says = f"{where}: {how}{user}, from {smtp.from_}{waits}"
+    return Finding(what="mail", exit=DONE, says=says)
+
+
+def _waiting(mails: outbox.Depth) -> str:
+    counts = [(mails.waiting, "waiting"), (mails.dead, "dead: see the log for mail.dead")]
+    words = [f"{count:,} {word}" for count, word in counts if count]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _unrouted(desk: Desk, settings: Settings) -> list[Finding]:

@@ -194,7 +194,10 @@ def show(desk: Desk, name: _Name) -> None:
     """Show one list: its members, and how many of them have opted out."""
     from engine.operations import lists
 
-    desk.card(desk.run(lists.show, name))
+    found = desk.run(lists.show, name)
+    desk.card(found)
+    if found.email is not None and desk.settings().smtp is None:
+        desk.note("replies are not mailed yet: [smtp] is not configured, so that they wait")
 
 
 @command(

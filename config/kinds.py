@@ -118,7 +118,31 @@ Prefix = Annotated[
         extra=_expected('a plus and digits, like "+64", or "" for every number'),
     ),
 ]
-Email = Annotated[str, Meta(pattern=r"\A[^\s@]+@[^\s@]+\Z", extra=_expected("an e-mail address"))]
+# It stands in SMTP's commands; a server need not take what is outside of ASCII (RFC 6531).
+Email = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[!#-'*+\-/-9=?A-Z^-~.]+@[A-Za-z0-9.-]+\Z",
+        extra=_expected("an e-mail address, in ASCII"),
+    ),
+]
+SmtpPassword = Annotated[
+    Secret,
+    Meta(
+        extra=_expected(
+            "a password of printable characters",
+            text=Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]*\Z", max_length=1024)],
+        )
+    ),
+]
+SmtpUser = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[^\x00-\x1f\x7f]*\Z",
+        max_length=256,
+        extra=_expected("a user name of at most 256 printable characters"),
+    ),
+]
 
 ServiceType = Annotated[
     str,

@@ -17,8 +17,10 @@ from config.settings import (
     Alphabet,
     Carrier,
     LongMessages,
+    MailTls,
     Route,
     Settings,
+    Smtp,
     Tls,
     Version,
     catch_all,
@@ -95,6 +97,8 @@ def _contradictions(settings: Settings) -> Iterator[Fault]:
         if other != carrier.name:
             yield Fault(("carriers", carrier.name), f"differs from carriers.{other} in case only")
         yield from _carrier(carrier)
+    if settings.smtp is not None:
+        yield from _smtp(settings.smtp)
     ways: set[tuple[str, str | None, str | None, bool]] = set()
     for at, route in enumerate(settings.routes):
         way = (route.prefix, route.sender, route.application, route.masks)
@@ -166,6 +170,22 @@ def _tls(tls: Tls, keys: Keys) -> Iterator[Fault]:
         yield Fault((*keys, "key"), "a key without its certificate; name that, too")
     if tls.ca_file is not None and not tls.verify:
         yield Fault((*keys, "ca_file"), "has no use with verify = false; leave one of the two out")
+
+
+def _smtp(smtp: Smtp) -> Iterator[Fault]:
+    if smtp.ca_file is not None:
+        try:
+            Path(smtp.ca_file).open("rb").close()
+        except OSError as error:
+            why = f"the file can't be read: {error.strerror}"
+            yield Fault(("smtp", "ca_file"), why, value=smtp.ca_file)
+        if smtp.tls is MailTls.NONE:
+            yield Fault(
+                ("smtp", "ca_file"), 'has no use with tls = "none"; set tls, or leave it out'
+            )
+    if bool(smtp.username) is not bool(smtp.password.reveal()):
+        missing = "password" if smtp.username else "username"
+        yield Fault(("smtp",), f"there is no {missing}; give username and password, or neither")
 
 
 def _route(route: Route, at: int, carriers: Mapping[str, Carrier]) -> Iterator[Fault]:

@@ -21,8 +21,6 @@ def faults(settings: Settings) -> Iterator[Fault]:
     """All that `settings` ask for and would not get, in the order of the tables."""
     for carrier in settings.carriers:
         yield from _changed(carrier, CARRIER, ("carriers", carrier.name))
-    if settings.smtp is not None:
-        yield Fault(("smtp",), f"mail is {WHY}; leave the table out")
 
 
 def _changed(table: msgspec.Struct, names: tuple[str, ...], keys: Keys) -> Iterator[Fault]:

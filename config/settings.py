@@ -35,6 +35,8 @@ from config.kinds import (
     Seconds,
     Secret,
     ServiceType,
+    SmtpPassword,
+    SmtpUser,
     StatKey,
     StatusKey,
     StatusLabel,
@@ -315,12 +317,24 @@ class Route(Struct, frozen=True, kw_only=True):
     carriers: tuple[Share, ...]
 
 
+class MailTls(StrEnum):
+    """How a connection to the mail server is encrypted: not at all, after STARTTLS, from the start."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
 class Smtp(Struct, frozen=True, kw_only=True):
-    """[smtp]: where mail goes out."""
+    """[smtp]: where mail goes out, and from whom (R-6.8)."""
 
     host: Host = "127.0.0.1"
     port: Port = 25
     from_: Email = field(name="from")
+    tls: MailTls = MailTls.NONE
+    ca_file: File | None = None
+    username: SmtpUser = ""
+    password: SmtpPassword = Secret("")
 
 
 DEFAULT_CARRIER: Final = Carrier(name="default", host="127.0.0.1", system_id="siaran")

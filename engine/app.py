@@ -36,6 +36,7 @@ from engine.gateway.gateway import Gateway
 from engine.gateway.plans import Network, plan_of, routes_of
 from engine.lease import Lease
 from engine.metrics import Metrics
+from engine.outbox.worker import Worker
 from engine.store import control as store_control
 from engine.store import listening
 from engine.store import nodes as store_nodes
@@ -102,7 +103,10 @@ async def run(
             remember_closed=gateway.session_closed,
             answering=gateway.look,
         )
-        reloading = Reloading(db=db, gateway=gateway, fleet=fleet, now=settings, reread=reread)
+        outbox = Worker(db=db, metrics=metrics, node_id=start.node_id, smtp=settings.smtp)
+        reloading = Reloading(
+            db=db, gateway=gateway, fleet=fleet, outbox=outbox, now=settings, reread=reread
+        )
         asking = Asking(gateway)
         tracing = Tracing(gateway.binds.values, trace_socket(settings.node.name))
         control = Control(
@@ -150,6 +154,7 @@ async def run(
                     nursery.start_soon(api.run)
                 nursery.start_soon(listening.listen, db.url, heard)
                 nursery.start_soon(mo.run)
+                nursery.start_soon(outbox.run)
                 nursery.start_soon(gateway.run)
                 await nursery.start(tracing.run)
                 await nursery.start(fleet.run, network.plans.values())
@@ -161,7 +166,11 @@ async def run(
                         continue
                     log.info("engine.draining", signal=signal.Signals(number).name)
                     break
+                outbox.stop()
+                mails_by = trio.current_time() + DRAIN_S
                 await drain(gateway, fleet)
+                with trio.move_on_at(mails_by):
+                    await outbox.wait_stopped()
                 ending.set()
                 db.end_by(trio.current_time() + LAST_S)
                 nursery.cancel_scope.cancel()
@@ -202,6 +211,7 @@ class Reloading:
     db: Database
     gateway: Gateway
     fleet: Fleet
+    outbox: Worker
     now: Settings
     reread: Callable[[], Settings]
     _one: trio.Lock = field(default_factory=trio.Lock)
@@ -233,6 +243,8 @@ class Reloading:
             except (Unreachable, CommitUnknown) as error:
                 raise Refused(f"{error}; nothing was changed") from error
             routes = new.routes != self.now.routes
+            mail = new.smtp != self.now.smtp
+            self.outbox.smtp = new.smtp
             self.now = new
             self.gateway.network = network
             _name(network, self.fleet.metrics)
@@ -240,6 +252,7 @@ class Reloading:
             self.gateway.look()
         words = [f"carriers changed: {', '.join(touched)}"] if touched else []
         words += ["routes changed"] if routes else []
+        words += ["the mail server changed"] if mail else []
         return "; ".join(words) or "nothing has changed"
 
 

@@ -105,6 +105,34 @@ class Metrics:
             ("carrier", "which"),
             registry=self.registry,
         )
+        self._mails_waiting = Gauge(
+            "siaran_mails_waiting", "Mails in the outbox", registry=self.registry
+        )
+        self._mails_oldest = Gauge(
+            "siaran_mails_oldest_seconds",
+            "How long the oldest mail has been in the outbox; 0: none is there",
+            registry=self.registry,
+        )
+        self._mails_sent = Counter(
+            "siaran_mails_sent_total", "Mails that the mail server took", registry=self.registry
+        )
+        self._mail_failures = Counter(
+            "siaran_mail_failures_total",
+            "What went wrong: with a mail (recipient, content, time-out) or with the mail server",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._mails_dead = Counter(
+            "siaran_mails_dead_total",
+            "Mails that were refused or given up; each is kept, and somebody should look",
+            registry=self.registry,
+        )
+        self._mail_server = Gauge(
+            "siaran_mail_server_up",
+            "0 while the mail server can't be used: it doesn't answer, or refuses us",
+            registry=self.registry,
+        )
+        self._mail_server.set(1)
         self._carriers: dict[int, str] = {}
 
     def name_carrier(self, carrier_id: int, name: str) -> None:
@@ -179,3 +207,24 @@ class Metrics:
         """How much waits in each application."""
         for application, n in depths:
             self._queue.labels(application).set(n)
+
+    def mails(self, waiting: int, oldest_s: float) -> None:
+        """What is in the outbox."""
+        self._mails_waiting.set(waiting)
+        self._mails_oldest.set(oldest_s)
+
+    def mail_sent(self) -> None:
+        """The mail server has taken one."""
+        self._mails_sent.inc()
+
+    def mail_failed(self, reason: str) -> None:
+        """A mail could not be sent, or none could; `reason` is one of few words."""
+        self._mail_failures.labels(reason).inc()
+
+    def mail_dead(self) -> None:
+        """A mail will not be sent."""
+        self._mails_dead.inc()
+
+    def mail_server(self, *, up: bool) -> None:
+        """Whether the mail server can be used."""
+        self._mail_server.set(up)

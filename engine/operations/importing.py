@@ -34,9 +34,10 @@ from engine.domain.errors import NotFound, Refused, Unreachable
 from engine.operations import Actor, application_of, lists
 from engine.operations.naming import check_email, check_name, tidy
 from engine.operations.reading import Row, Rules, rules_of
+from engine.operations.spreadsheet import guarded
 from engine.operations.staging import InvalidRows, Read, Source, Tell, check_all_there, staged
 from engine.operations.staging import Progress as Progress
-from engine.store import audit, imports, users
+from engine.store import audit, imports, outbox, users
 from engine.store import lists as stored
 from engine.store.db import Database, Tx
 from engine.store.imports import Fate
@@ -46,6 +47,10 @@ T = TypeVar("T")
 
 _MANY = 10_000
 """New members that change which plans are good; a refresh takes some tenths of a second."""
+
+
+_LONGEST = 100
+"""Characters of an invalid value that are mailed: some of them are half a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,7 @@ def import_file_then(
         if read.invalid and not upload.skip_invalid:
             report = _as_read(upload, read)
             if not upload.dry_run:
-                database.run(_tell_by_mail, actor, report)
+                database.run(_tell_by_mail, actor, report, read)
             raise BadRows(read, report)
         report, made = database.run(_merge, actor, upload, import_id, read, then)
     if report.done and report.imported >= _MANY:
@@ -168,7 +173,7 @@ def sort_file_then(
         if read.invalid and not upload.skip_invalid:
             report = _as_read(upload, read)
             if not upload.dry_run:
-                database.run(_tell_by_mail, actor, report)
+                database.run(_tell_by_mail, actor, report, read)
             raise BadRows(read, report)
 
         def sort(tx: Tx) -> tuple[ImportReport, T]:
@@ -178,7 +183,7 @@ def sort_file_then(
             made = then(tx, report)
             imports.discard(tx, import_id)
             if not upload.dry_run:
-                _tell_by_mail(tx, actor, report)
+                _tell_by_mail(tx, actor, report, read)
             return report, made
 
         report, made = database.run(sort)
@@ -249,7 +254,7 @@ def _merge(
         object=target.name,
         after={"file": upload.file.name, **_counts(report)},
     )
-    _tell_by_mail(tx, actor, report)
+    _tell_by_mail(tx, actor, report, read)
     return report, then(tx, target.id, report)
 
 
@@ -282,14 +287,23 @@ def _sorted_out(
     )
 
 
-def _tell_by_mail(tx: Tx, actor: Actor, report: ImportReport) -> None:
-    """Keep the report for the mail to who ran the import, when their address is known."""
+def _tell_by_mail(tx: Tx, actor: Actor, report: ImportReport, read: Read) -> None:
+    """Mail the report to who ran the import, when their address is known."""
     application = application_of(tx, actor)
     user = users.find(tx, application.id, actor.by)
     if user is not None and user.email is not None:
-        imports.keep_report(
-            tx, application.id, by=user.name, email=user.email, report=asdict(report)
-        )
+        told = {
+            "by": user.name,
+            "report": asdict(replace(report, invalid_rows=(), doubtful_rows=())),
+            "errors": [(row.line, _mailable(row.value), row.reason) for row in read.mailed_rows],
+        }
+        outbox.report(tx, application.id, user.email, told)
+
+
+def _mailable(value: str) -> str:
+    """What JSON and a mail can hold of what stood in a file."""
+    text = value[:_LONGEST].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return guarded(text.encode("utf-8", "replace").decode())
 
 
 def _counts(report: ImportReport) -> dict[str, int]:

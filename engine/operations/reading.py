@@ -21,6 +21,9 @@ from engine.store.imports import Staged
 _SHOWN = 20
 """Rows that a report names; all of them are in the errors file."""
 
+_MAILED = 1_000
+"""Invalid rows that go with the mail of a report: some 200 kB at most."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -81,6 +84,7 @@ class Reading:
     invalid: int = 0
     doubtful: int = 0
     invalid_rows: list[Row] = field(default_factory=list)
+    mailed_rows: list[Row] = field(default_factory=list)
     doubtful_rows: list[Row] = field(default_factory=list)
 
 
@@ -99,6 +103,8 @@ def good_rows(
             bad = Row(line=row.line, value=cleaned.value, reason=cleaned.reason)
             reading.invalid += 1
             _keep(reading.invalid_rows, bad)
+            if len(reading.mailed_rows) < _MAILED:
+                reading.mailed_rows.append(bad)
             write_error(bad)
             continue
         assert isinstance(row, csvfile.Row)

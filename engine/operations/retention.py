@@ -13,14 +13,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.domain.settings import RETENTION_TEXT
-from engine.store import imports, lists, scrubbing, settings, subscribers
+from engine.store import imports, lists, outbox, scrubbing, settings, subscribers
 from engine.store.db import Tx
 
 ROWS = 2_000
 """Rows of a piece: some tens of milliseconds, so that turns hardly notice it."""
 
-REPORTS_KEPT = timedelta(days=30)
-"""Reports of imports name numbers; by then they have been mailed, or never will be."""
+UNTOLD_KEPT = timedelta(days=30)
+"""Mails that could not be sent, and reports of imports (they name numbers) that nobody could send."""
 
 RESPONSES_KEPT = timedelta(days=7)
 """What is known of an auto-response beside its message: by then it has gone out, or never will."""
@@ -30,7 +30,7 @@ def tidy(tx: Tx, now: datetime) -> bool:
     """Do the next small piece of what is due; False when nothing was left to do."""
     if lists.purge(tx, ROWS) or scrubbing.late_ones(tx, ROWS):
         return True
-    if imports.discard_reports(tx, now - REPORTS_KEPT, ROWS):
+    if outbox.discard(tx, now - UNTOLD_KEPT, ROWS):
         return True
     if subscribers.forget_responses(tx, now - RESPONSES_KEPT, ROWS):
         return True

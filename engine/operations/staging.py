@@ -45,7 +45,8 @@ class Source:
 class Read:
     """What is known when a file has been read, before its numbers are compared.
 
-    `prefix_mapped` and `doubtful` are rows that are not invalid; the rows named are the first few.
+    `prefix_mapped` and `doubtful` are rows that are not invalid; the rows named are the first few,
+    `mailed_rows` some more of the invalid ones.
     """
 
     rows: int
@@ -55,6 +56,7 @@ class Read:
     invalid_rows: tuple[Row, ...]
     doubtful_rows: tuple[Row, ...]
     notices: tuple[str, ...]
+    mailed_rows: tuple[Row, ...] = ()
 
     @property
     def good(self) -> int:
@@ -84,6 +86,7 @@ class InvalidRows(Refused):
             f"nothing was {done}: {which} invalid, the first is line {first.line}: "
             f"{first.value!a}: {first.reason}; correct the file or use --on-error skip"
         )
+        self.rows = read.invalid_rows
 
 
 @contextlib.contextmanager
@@ -146,4 +149,5 @@ def _read(reading: Reading, notices: tuple[str, ...]) -> Read:
         invalid_rows=tuple(reading.invalid_rows),
         doubtful_rows=tuple(reading.doubtful_rows),
         notices=notices,
+        mailed_rows=tuple(reading.mailed_rows),
     )

@@ -6,13 +6,10 @@ staged rows, which the next import of anybody clears away after an hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from engine.store.db import Tx
 
@@ -232,31 +229,6 @@ def merge_parts(tx: Tx, list_ids: Sequence[int], size: int) -> list[int]:
         ).fetchall()
     )
     return [counted.get(list_id, 0) for list_id in list_ids]
-
-
-def keep_report(
-    tx: Tx, application_id: int, *, by: str, email: str, report: Mapping[str, Any]
-) -> None:
-    """Keep an import's report until it has been mailed."""
-    tx.execute(
-        """
-        INSERT INTO import_report (application_id, by, email, report) VALUES (%s, %s, %s, %s)
-        """,
-        (application_id, by, email, Jsonb(report)),
-    )
-
-
-def discard_reports(tx: Tx, before: datetime, rows: int) -> int:
-    """Forget reports from before a time, mailed or not; how many, at most `rows`."""
-    cursor = tx.execute(  # import_report_pkey, in the order of time
-        """
-        DELETE FROM import_report WHERE id IN (
-            SELECT id FROM (SELECT id, at FROM import_report ORDER BY id LIMIT %s) AS oldest
-            WHERE at < %s)
-        """,
-        (rows, before),
-    )
-    return cursor.rowcount
 
 
 def refresh_statistics(tx: Tx) -> None:

@@ -67,7 +67,7 @@ def test_all_is_well(siaran: Siaran, file: Callable[..., Path], smsc: int) -> No
     path = file(smsc)
     answer = siaran("check", "--config", path)
     assert (answer.code, answer.err) == (0, "")
-    configured, database, transmitter, receiver = answer.out.splitlines()
+    configured, database, transmitter, receiver, mail = answer.out.splitlines()
     assert configured == f"configuration  ok     {path}: 1 carrier, 3 binds, 1 route"
     assert database.startswith("database       ok     database ")
     assert "PostgreSQL 18" in database
@@ -75,6 +75,7 @@ def test_all_is_well(siaran: Siaran, file: Callable[..., Path], smsc: int) -> No
     bound = 'bound to "siaran-smsc" and unbound'
     assert transmitter == f"carrier tui    ok     127.0.0.1:{smsc}, transmitter: {bound}"
     assert receiver == f"carrier tui    ok     127.0.0.1:{smsc}, receiver: {bound}"
+    assert mail.startswith("mail           ok     [smtp] is not configured: replies and reports")
 
 
 def test_for_scripts_it_is_one_document(
@@ -87,6 +88,7 @@ def test_for_scripts_it_is_one_document(
     assert [(c["what"], c["name"], c["ok"]) for c in answer.json["checks"]] == [
         ("configuration", None, True),
         ("database", None, True),
+        ("mail", None, True),
         ("carrier", "tui", False),
         ("carrier", "tui", False),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.operations import retention
-from engine.store import imports, scrubbing
+from engine.store import outbox, scrubbing
 from engine.store import settings as stored
 from engine.store.db import Tx
 from tests.road import Road
@@ -25,7 +24,7 @@ def old(road: Road) -> Iterator[Road]:
     for day in ("2030-05-30", "2031-05-01"):
         road.sql("SELECT ensure_partitions(%s::date, 4)", day)
     yield road
-    for table in ("scrub", "scrub_later", "setting", "import_report", "blacklist"):
+    for table in ("scrub", "scrub_later", "setting", "outbox", "blacklist"):
         road.sql(f"DELETE FROM {table}")
 
 
@@ -192,11 +191,11 @@ def test_what_was_deleted_and_reports_of_imports_go_too(old: Road) -> None:
     old.sql("UPDATE list SET deleted_at = now() WHERE id = %s", list_id)
 
     def report(tx: Tx) -> None:
-        imports.keep_report(tx, 1, by="anna", email="a@example.net", report=json.loads("{}"))
+        outbox.report(tx, 1, "a@example.net", {})
 
     old.database.run(report)
     tidy(old, datetime.now(UTC))
     assert old.all("SELECT DISTINCT list_id FROM member") == [(stays,)]
-    assert old.one("SELECT count(*) FROM import_report") == 1
+    assert old.one("SELECT count(*) FROM outbox") == 1
     tidy(old, datetime.now(UTC) + timedelta(days=31))
-    assert old.one("SELECT count(*) FROM import_report") == 0
+    assert old.one("SELECT count(*) FROM outbox") == 0

@@ -120,8 +120,9 @@ def test_the_other_ways_of_a_secret_are_keys(way: str, tmp_path: Path) -> None:
     """Each is known: what is refused is that the variable or the file isn't there."""
     kept = rf"#({way} |host = \"smsc|system_id |\[database|\[carriers\.tui\])"
     path = tmp_path / "siaran.toml"
+    before, _, _ = TEXT.partition("#[smtp]")  # which has a password, too
     path.write_text(
-        "\n".join(KEY.sub("", line) for line in TEXT.splitlines() if re.match(kept, line))
+        "\n".join(KEY.sub("", line) for line in before.splitlines() if re.match(kept, line))
     )
     with pytest.raises(ConfigError, match=rf"{way}: the (environment|file)"):
         load(path, {})

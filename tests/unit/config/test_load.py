@@ -217,15 +217,27 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         load(binary, {})
 
 
-NOT_YET = [
-    ('[smtp]\nfrom = "a@b.example"\n', "line 1: smtp: mail is not supported yet"),
-]
+MAIL = '[smtp]\nfrom = "a@b.example"\n'
 
 
-@pytest.mark.parametrize(("text", "why"), NOT_YET)
-def test_what_this_version_cannot_do_is_refused_and_not_ignored(
-    text: str, why: str, loaded: Loader
-) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            MAIL + 'username = "u"\n',
+            "line 1: smtp: there is no password; give username and password",
+        ),
+        (MAIL + 'password = "p"\n', "line 1: smtp: there is no username"),
+        (MAIL + 'tls = "ssl"\n', 'line 3: smtp.tls = "ssl": expected one of none, starttls, tls'),
+        (MAIL + 'ca_file = "/dev/null"\n', 'line 3: smtp.ca_file: has no use with tls = "none"'),
+        (MAIL + 'tls = "tls"\nca_file = "/none"\n', "the file can't be read: No such file"),
+        ('[smtp]\nfrom = "a@b\\r\\nX: y"\n', "expected an e-mail address, in ASCII"),
+        ('[smtp]\nfrom = "ü@b.example"\n', "expected an e-mail address, in ASCII"),
+        ('[smtp]\nhost = "mail"\n', "from"),
+    ],
+)
+def test_a_mail_server_that_cannot_be_meant_is_refused(text: str, why: str, loaded: Loader) -> None:
+    """R-6.8"""
     with pytest.raises(ConfigError) as raised:
         loaded(text)
     assert why in str(raised.value)

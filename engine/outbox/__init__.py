@@ -1,0 +1,1 @@
+"""What is told outside of SMPP: mails, and callbacks when they come. See `worker`."""
