@@ -142,7 +142,7 @@ async def run(
         wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         with trio.open_signal_receiver(*wanted) as signals:
             async with trio.open_nursery() as nursery:
-                api = Api(db, user_rate=server.USER_RATE, woken=gateway.look) if serving else None
+                api = _api(db, gateway, metrics) if serving else None
                 app = server.application(metrics.registry, lambda: missing(gateway), api)
                 addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
                 nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
@@ -180,6 +180,10 @@ async def run(
             ):  # then the lease runs out by itself
                 await db.transact(store_nodes.stop, start.node_id, start.epoch, clock.utc_now())
         log.info("engine.stopped", node=settings.node.name)
+
+
+def _api(db: Database, gateway: Gateway, metrics: Metrics) -> Api:
+    return Api(db, user_rate=server.USER_RATE, woken=gateway.look, count=metrics.request)
 
 
 run_api = alone.run

@@ -67,6 +67,12 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._requests = Counter(
+            "siaran_api_requests_total",
+            "Requests of the HTTP API by the status that answered them",
+            ("status",),
+            registry=self.registry,
+        )
         self._queue = Gauge(
             "siaran_queue_messages",
             "Messages that wait to be launched",
@@ -202,6 +208,10 @@ class Metrics:
         ):
             for word, n in found.items():
                 counter.labels(word).inc(n)
+
+    def request(self, status: int) -> None:
+        """A request of the HTTP API was answered."""
+        self._requests.labels(str(status)).inc()
 
     def queue(self, depths: Iterable[tuple[str, int]]) -> None:
         """How much waits in each application."""

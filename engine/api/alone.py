@@ -25,7 +25,7 @@ async def run(settings: Settings, db: Database) -> None:
     log.start()
     metrics = Metrics()
     away: list[str] = []
-    api = Api(db, user_rate=server.USER_RATE)
+    api = Api(db, user_rate=server.USER_RATE, count=metrics.request)
     app = server.application(metrics.registry, lambda: away, api)
     ending = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,10 +77,14 @@ def too_many(wait_s: float) -> Problem:
 
 
 class Guard:
-    """Bounds the body of each request, and answers faults of ours without a word of their cause."""
+    """Bounds the body of each request, and answers faults of ours without a word of their cause.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `count` is told the status that answers each request of the API.
+    """
+
+    def __init__(self, app: ASGIApp, count: Callable[[int], None]) -> None:
         self.app = app
+        self.count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,6 +99,8 @@ class Guard:
         async def sending(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start" and scope["path"].startswith("/v1/"):
+                self.count(message["status"])
             await send(message)
 
         try:

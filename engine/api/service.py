@@ -42,12 +42,20 @@ class Woken(Protocol):
 class Api:
     """The server's side of all routes; `run` must be running."""
 
-    def __init__(self, db: Database, *, user_rate: float, woken: Woken | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        user_rate: float,
+        woken: Woken | None = None,
+        count: Callable[[int], None] = lambda status: None,
+    ) -> None:
         self.db = db
         self._seats = trio.CapacityLimiter(SEATS)
         self._long = trio.CapacityLimiter(LONG)
         self._rates = Buckets(user_rate)
         self._woken = woken
+        self.count = count
         self._told = float("-inf")
         self._memory = submitting.Memory()
         self.doorkeeper = Doorkeeper(self.ask)

@@ -16,7 +16,7 @@ def add_to(app: FastAPI, api: Api) -> None:
     """Serves the API under /v1, its OpenAPI document and its reference."""
     app.state.api = api
     answer_with_problems(app)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, count=api.count)
     v1 = APIRouter(prefix="/v1")
     for router in ROUTERS:
         v1.include_router(router)

@@ -38,6 +38,8 @@ async def test_a_message_is_sent_and_its_status_is_known(stage: Stage) -> None:
         assert (shown.status, shown.json["state"]) == (200, "delivered")
         assert shown.json["message_class"] == "api"
         assert shown.json["segments"][0]["taken"][0]["carrier"] == "tui"
+        _, metrics = await engine.get("/metrics")
+        assert 'siaran_api_requests_total{status="202"} 1.0' in metrics
 
 
 @pytest.mark.trio
