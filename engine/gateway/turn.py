@@ -417,10 +417,10 @@ class _Launch:
         """Routes whose messages wait, by key; True: for lack of room for a long one."""
         self.texts: dict[str, merge.Template] = {}
         self.limits = Limits(tx, now)
+        self.ahead = LOOK_AHEAD
         self.away: list[int] = []
         """Messages of which a carrier took a part that is down now."""
 
-        self.ahead = LOOK_AHEAD
     def run(self) -> None:
         """Launches, class 0 first, and keeps a share for campaigns while they have something."""
         self._continue_partials()
@@ -583,10 +583,10 @@ class _Launch:
         look = max(limit, self.ahead)
         found = launching.feed_candidates(self.tx, feed, look)
         candidates, looked = self.limits.inside(feed.origin, found, limit)
+        self.ahead -= looked
         through = looked == len(found) and len(found) < look
         return candidates, None if through else found[looked - 1].id
 
-        self.ahead -= looked
     def _launch(self, origin: Origin, candidates: Sequence[Candidate]) -> list[_Left]:
         """Launches messages of one origin in order; answers those that found no room."""
         unwanted = launching.unwanted(

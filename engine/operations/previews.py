@@ -28,7 +28,17 @@ from engine.operations.importing import ImportReport, Upload
 from engine.operations.messages import check_wanted
 from engine.operations.reading import number_of
 from engine.operations.responses import InForce
-from engine.store import audit, control, hours, imports, launching, messages, reports, senders
+from engine.store import (
+    audit,
+    control,
+    hours,
+    imports,
+    launching,
+    limiting,
+    messages,
+    reports,
+    senders,
+)
 from engine.store import campaign_changes as changes
 from engine.store import campaigns as stored
 from engine.store import settings as stored_settings
@@ -229,7 +239,7 @@ def _whole(
         excluded={why: n for why, n in sorted(look.excluded.items()) if n},
         samples=tuple(look.samples),
         responses=in_force(tx, actor, plan, list_name),
-        zones=_zoned(look, window, now),
+        zones=_zoned(look, window, limiting.main_zones(tx, plan.application.id), now),
         hours=None if window is None else str(window),
         estimate=estimate(
             segments=cost.segments,
@@ -244,11 +254,13 @@ def _whole(
     )
 
 
-def _zoned(look: _Look, window: Hours | None, now: datetime) -> tuple[Zoned, ...]:
+def _zoned(
+    look: _Look, window: Hours | None, main_zones: Mapping[str, str], now: datetime
+) -> tuple[Zoned, ...]:
     """Recipients by how their time is known (R-4.4), the largest class first."""
     if window is None or not look.prefixes:
         return ()
-    by = RecipientHours(window)
+    by = RecipientHours(window, main_zones)
     classes: dict[str, Counter[str]] = {}
     for prefix, n in look.prefixes.items():
         mobile = look.examples[prefix]
