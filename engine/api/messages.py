@@ -6,6 +6,7 @@ import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Request, Response
+from pydantic import BaseModel
 
 from engine import clock
 from engine.api.bodies import Id, Messages, OneOrMany
@@ -29,8 +30,17 @@ Key = Annotated[
 ]
 
 
+class AcceptedMessages(BaseModel):
+    """What became of each, in the order in which they were sent."""
+
+    messages: list[Accepted]
+
+
 @router.post(
-    "/messages", status_code=202, summary="Send messages", response_model=Accepted | list[Accepted]
+    "/messages",
+    status_code=202,
+    summary="Send messages",
+    response_model=Accepted | AcceptedMessages,
 )
 async def send(
     request: Request,

@@ -87,6 +87,54 @@ async def routes(api: Served) -> list[tuple[str, str]]:
     return found
 
 
+def fault_of(schema: Any, value: Any, document: Any, where: str = "$") -> str | None:
+    """Where a value is not what its JSON Schema says; None: it is. As much of it as ours say."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return fault_of(document["components"]["schemas"][name], value, document, where)
+    if several := schema.get("anyOf") or schema.get("oneOf"):
+        faults = [fault_of(one, value, document, where) for one in several]
+        return None if None in faults else faults[0]
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{where}: {value!r} is none of {schema['enum']}"
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "null": type(None),
+        "integer": int,
+        "number": (int, float),
+    }
+    if "type" in schema and not isinstance(value, kinds[schema["type"]]):
+        return f"{where}: {value!r} is no {schema['type']}"
+    found: list[str | None] = []
+    if isinstance(value, dict) and "properties" in schema:
+        fields = schema["properties"]
+        if (
+            strange := value.keys() - fields.keys()
+            or set(schema.get("required", ())) - value.keys()
+        ):
+            return f"{where}: {strange}"
+        found = [
+            fault_of(fields[key], one, document, f"{where}.{key}") for key, one in value.items()
+        ]
+    elif isinstance(value, list):
+        found = [
+            fault_of(schema.get("items", {}), one, document, f"{where}[{n}]")
+            for n, one in enumerate(value)
+        ]
+    return next((fault for fault in found if fault is not None), None)
+
+
+def test_a_fault_against_a_schema_is_found() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    assert fault_of(schema, {"a": 1}, {}) is None
+    many: list[Any] = [{}, {"a": "x"}, {"a": 1, "b": 2}, []]
+    for wrong in many:
+        assert fault_of(schema, wrong, {}) is not None
+
+
 @pytest.mark.trio
 async def test_what_belongs_to_another_application_is_not_found(stage: Stage) -> None:
     """R-7.8: on every route there is, and nothing of it changes."""
@@ -158,6 +206,9 @@ async def test_every_route_does_its_work_and_answers_what_it_documents(stage: St
             documented = document["paths"][path][verb]["responses"]
             assert str(answer.status) in documented, (verb, path, answer.text)
             assert answer.status < 300, (verb, path, answer.text)
+            schema = documented[str(answer.status)]["content"]["application/json"]["schema"]
+            fault = fault_of(schema, answer.json, document)
+            assert fault is None, (verb, path, fault)
 
 
 @pytest.mark.trio
