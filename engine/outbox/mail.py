@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -187,7 +188,7 @@ async def _open(client: aiosmtplib.SMTP, smtp: Smtp) -> None:
         tls = next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)
         if tls is not None:
             raise ServerTrouble("TLS", f"{where}: {_tls_reason(tls)}") from None
-        raise ServerTrouble("connection", f"{where}: {_plain(error)}") from None
+        raise ServerTrouble("connection", f"{where}: {_system_reason(error)}") from None
 
 
 def thread_of(mail: Mail, smtp: Smtp) -> str | None:
@@ -271,6 +272,15 @@ def _answer(error: aiosmtplib.SMTPResponseException) -> str:
 
 def _plain(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _system_reason(error: BaseException) -> str:
+    """Why there is no connection, in the system's words: asyncio and aiosmtplib wrap them twice."""
+    for one in _causes(error):
+        if isinstance(one, OSError) and one.errno is not None:
+            named = isinstance(one, socket.gaierror)
+            return str(one.strerror) if named else os.strerror(one.errno)
+    return _plain(error)
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from config.settings import MailTls, Smtp
+from engine.outbox import mail
 from engine.store import outbox
 from tests.engine.conftest import Stage
 from tests.engine.mailserver import MailServer, serving
@@ -167,3 +168,17 @@ async def test_a_time_zone_that_is_none_ends_no_other(stage: Stage) -> None:
     finally:
         stage.road.sql("UPDATE application SET timezone = 'UTC'")
     assert stage.road.one("SELECT count(*) FROM outbox_dead") == 2
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("127.0.0.1", "127.0.0.1:1: Connection refused"), ("none.invalid", "none.invalid:1: ")],
+)
+async def test_why_nobody_answers_is_said_in_few_words(host: str, why: str) -> None:
+    """`siaran check`: the system's words, without those of the libraries between."""
+    with pytest.raises(mail.ServerTrouble) as raised:
+        await mail.probe(Smtp(host=host, port=1, from_="siaran@example.org"))
+    assert str(raised.value).startswith(why)
+    assert raised.value.reason == "connection"
+    assert not any(word in str(raised.value) for word in ("Errno", "Error connecting", "("))
