@@ -21,10 +21,10 @@ from admin_cli.campaign_options import (
     Template,
     Timezone,
     Wanted,
-    spread,
 )
 from admin_cli.desk import Desk, command, noun
 from admin_cli.lists import show_import
+from admin_cli.spread import spread
 
 if TYPE_CHECKING:
     from engine.operations.campaigns import Campaign

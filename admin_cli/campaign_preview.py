@@ -18,9 +18,10 @@ from admin_cli.campaign_making import (
     tell_cost,
 )
 from admin_cli.campaign_making import app as app
-from admin_cli.campaign_options import Reading, Wanted, spread
+from admin_cli.campaign_options import Reading, Wanted
 from admin_cli.desk import Desk, command
 from admin_cli.files import show_rows
+from admin_cli.spread import spread
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,6 +6,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ import typer
 from admin_cli.desk import Desk, command, noun
 from admin_cli.files import Output, counted, writing
 from admin_cli.members import MEANS, Which
+from admin_cli.spread import spread
 
 if TYPE_CHECKING:
     from engine.operations.inbox import Filter, Mo
@@ -52,22 +54,45 @@ _FIELDS = (
     "response",
 )
 
-_Mobile = Annotated[
-    str | None, typer.Option("--mobile", metavar="M", help="all or part of the number")
-]
-_Content = Annotated[
-    str | None, typer.Option("--content", metavar="TEXT", help="part of what they wrote")
-]
-_List = Annotated[str | None, typer.Option("--list", metavar="NAME", help="answers to this list")]
-_Batch = Annotated[
-    str | None, typer.Option("--batch", metavar="B", help="answers to campaigns of this batch")
-]
-_OptedOut = Annotated[Which, typer.Option("--opted-out", help="have they?")]
-_Meaning = Annotated[
-    str | None,
-    typer.Option("--meaning", metavar="M", help='taken for: opt-out, "near miss", reply, …'),
-]
-_Unowned = Annotated[bool, typer.Option("--unowned", help="to numbers that no application owns")]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which MO a command is about."""
+
+    mobile: Annotated[
+        str | None, typer.Option("--mobile", metavar="M", help="all or part of the number")
+    ] = None
+    content: Annotated[
+        str | None, typer.Option("--content", metavar="TEXT", help="part of what they wrote")
+    ] = None
+    list_name: Annotated[
+        str | None, typer.Option("--list", metavar="NAME", help="answers to this list")
+    ] = None
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="B", help="answers to campaigns of this batch")
+    ] = None
+    opted_out: Annotated[Which, typer.Option("--opted-out", help="have they?")] = Which.ANY
+    meaning: Annotated[
+        str | None,
+        typer.Option("--meaning", metavar="M", help='taken for: opt-out, "near miss", reply, …'),
+    ] = None
+    unowned: Annotated[
+        bool, typer.Option("--unowned", help="to numbers that no application owns")
+    ] = False
+
+    def filter(self) -> Filter:
+        """The same, as the operations want it."""
+        from engine.operations.inbox import Filter
+
+        return Filter(
+            mobile=self.mobile,
+            content=self.content,
+            list=self.list_name,
+            batch=self.batch,
+            opted_out=MEANS[self.opted_out],
+            meaning=self.meaning,
+            unowned=self.unowned,
+        )
 
 
 @command(
@@ -77,15 +102,10 @@ _Unowned = Annotated[bool, typer.Option("--unowned", help="to numbers that no ap
     'siaran inbox ls --meaning "near miss"',
     "siaran inbox ls --unowned --json",
 )
+@spread
 def ls(
     desk: Desk,
-    mobile: _Mobile = None,
-    content: _Content = None,
-    list_name: _List = None,
-    batch: _Batch = None,
-    opted_out: _OptedOut = Which.ANY,
-    meaning: _Meaning = None,
-    unowned: _Unowned = False,
+    wanted: Wanted,
     rows: Annotated[
         int, typer.Option("--rows", min=0, metavar="N", help="the newest N; 0: all")
     ] = 100,
@@ -93,7 +113,7 @@ def ls(
     """List what came in, the newest first, with what it was taken for."""
     from engine.operations import inbox
 
-    asked = _asked(mobile, content, list_name, batch, opted_out, meaning, unowned)
+    asked = wanted.filter()
     found = desk.run(inbox.ls, asked, limit=rows or None)
     shown = found if desk.json else [_row(mo) for mo in found]
     desk.rows(shown, *_COLUMNS, empty="nothing was found in the inbox")
@@ -107,15 +127,10 @@ def ls(
     "siaran inbox watch --meaning opt-out --rows 10",
     "siaran inbox watch --json | grep near",
 )
+@spread
 def watch(
     desk: Desk,
-    mobile: _Mobile = None,
-    content: _Content = None,
-    list_name: _List = None,
-    batch: _Batch = None,
-    opted_out: _OptedOut = Which.ANY,
-    meaning: _Meaning = None,
-    unowned: _Unowned = False,
+    wanted: Wanted,
     rows: Annotated[
         int, typer.Option("--rows", min=0, metavar="N", help="begin with the newest N")
     ] = 0,
@@ -126,7 +141,7 @@ def watch(
     """
     from engine.operations import inbox
 
-    asked = _asked(mobile, content, list_name, batch, opted_out, meaning, unowned)
+    asked = wanted.filter()
     actor = desk.actor()
     write = _document if desk.json else line
     try:
@@ -194,15 +209,10 @@ def optout(
     "siaran inbox download -o inbox.csv",
     "siaran inbox download --list customers --meaning reply | head",
 )
+@spread
 def download(
     desk: Desk,
-    mobile: _Mobile = None,
-    content: _Content = None,
-    list_name: _List = None,
-    batch: _Batch = None,
-    opted_out: _OptedOut = Which.ANY,
-    meaning: _Meaning = None,
-    unowned: _Unowned = False,
+    wanted: Wanted,
     output: Output = None,
 ) -> None:
     """Write the inbox as CSV, the newest first."""
@@ -210,7 +220,7 @@ def download(
     from engine.operations import inbox
     from engine.operations.spreadsheet import guarded
 
-    asked = _asked(mobile, content, list_name, batch, opted_out, meaning, unowned)
+    asked = wanted.filter()
     count = 0
     with desk.database() as database:
         found = inbox.download(database, desk.actor(), asked)
@@ -225,28 +235,6 @@ def download(
                 out.writerow(["" if value is None else value for value in values.values()])
                 count += 1
     desk.note(f"{counted(count, 'message')} written to {output or 'stdout'}")
-
-
-def _asked(
-    mobile: str | None,
-    content: str | None,
-    list_name: str | None,
-    batch: str | None,
-    opted_out: Which,
-    meaning: str | None,
-    unowned: bool,
-) -> Filter:
-    from engine.operations.inbox import Filter
-
-    return Filter(
-        mobile=mobile,
-        content=content,
-        list=list_name,
-        batch=batch,
-        opted_out=MEANS[opted_out],
-        meaning=meaning,
-        unowned=unowned,
-    )
 
 
 def _row(mo: Mo) -> dict[str, Any]:

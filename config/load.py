@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from config import not_yet
 from config.lines import line_of
 from config.settings import (
     Alphabet,
@@ -53,7 +52,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         settings = read(document, Settings, (), Outside(environ=environ, directory=path.parent))
         if "routes" not in document:
             settings = replace(settings, routes=catch_all(settings.carriers))
-        for fault in (*_contradictions(settings), *not_yet.faults(settings)):
+        for fault in _contradictions(settings):
             raise fault
     except Fault as fault:
         line = line_of(text, fault.keys)

@@ -32,8 +32,6 @@ MOST_REQUESTS = 100_000
 def application(registry: CollectorRegistry, missing: Ready, api: Api | None = None) -> FastAPI:
     """The routes. `missing` names what keeps the engine from working; `api` None: not served here."""
     app = FastAPI(title="Siaran", docs_url=None, redoc_url=None, openapi_url=None)
-    if api is not None:
-        v1.add_to(app, api)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
@@ -49,6 +47,10 @@ def application(registry: CollectorRegistry, missing: Ready, api: Api | None = N
         response.status_code = 503 if what else 200
         return {"status": "waiting" if what else "ready", "missing": what}
 
+    # Last: FastAPI makes the API's models when a request first comes as far as its routes, a tenth
+    # of a second that no scrape should cost the binds.
+    if api is not None:
+        v1.add_to(app, api)
     return app
 
 
