@@ -5,6 +5,7 @@ the driver's element-wise adaptation takes (measured: 500 bigints in 25 µs inst
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 # Joins texts that can't hold it: ids from the wire are printable, mobiles are digits.
 SEPARATOR = "\x1f"
@@ -34,6 +35,11 @@ def literal(values: Iterable[str | None]) -> str:
     A third of what the driver takes for a list.
     """
     return "{" + ",".join(map(_quoted, values)) + "}"
+
+
+def times(values: Iterable[datetime]) -> str:
+    """`{2026-11-25 05:09:47.123456+00:00}`, for a parameter cast to timestamptz[]."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def octets(values: Iterable[bytes]) -> str:

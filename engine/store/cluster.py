@@ -48,11 +48,17 @@ fsync = on
 full_page_writes = on
 synchronous_commit = on
 
-# Memory: the hot tables (queue, submissions of the day) fit; a machine of 2 GB can give it.
-shared_buffers = 256MB
-effective_cache_size = 1GB
+# Memory: the hot tables (queue, submissions of the day) fit into what a machine of 2 GB can give.
+# With more of it receipts of older messages are found without reading their pages again.
+shared_buffers = {buffers}MB
+effective_cache_size = {cache}MB
 work_mem = 16MB
 maintenance_work_mem = 128MB
+
+# Changed pages are written by who has nothing else to do, not by who needs their place.
+bgwriter_delay = 20ms
+bgwriter_lru_maxpages = 1000
+bgwriter_lru_multiplier = 4
 
 # A checkpoint makes the next change of each page write the whole page, so few of them, spread
 # out; recovering from 4 GB takes well under a minute.
@@ -86,6 +92,12 @@ log_timezone = 'UTC'
 timezone = 'UTC'
 cluster_name = 'siaran'
 """
+
+BUFFERS_MIB = (256, 4096)
+"""The least and the most of PostgreSQL's own memory for pages; in between a sixteenth of all."""
+
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""What a container may have of its machine's memory."""
 
 INITDB = (
     # PostgreSQL's own code point order and Unicode rules: fast, and the same on every machine.
@@ -259,7 +271,7 @@ def write_configuration(home: Home, account: Account, data: Directory) -> None:
     user = pwd.getpwuid(os.geteuid()).pw_name
     own = home.local_conf.read_text() if home.local_conf.exists() else ""
     files = {
-        "postgresql.conf": f"{SETTINGS}unix_socket_directories = '{home.socket_dir}'\n{own}",
+        "postgresql.conf": f"{settings(memory_mib())}unix_socket_directories = '{home.socket_dir}'\n{own}",
         "postgresql.auto.conf": "",
         "pg_hba.conf": (
             "local all         siaran,postgres peer map=siaran\n"
@@ -377,3 +389,19 @@ def _run(command: list[str], account: Account, data: Directory, words: str = "")
     if done.returncode != 0 or complaint:
         why = complaint[1] if complaint else f"exit code {done.returncode}"
         raise Failed(f"a new cluster can't be made: {why}")
+
+
+def settings(memory: int) -> str:
+    """postgresql.conf for a machine with so much memory (MiB)."""
+    least, most = BUFFERS_MIB
+    return SETTINGS.format(
+        buffers=min(max(memory // 16, least), most), cache=max(memory // 2, 1024)
+    )
+
+
+def memory_mib() -> int:
+    """What this machine, or the container that we are in, has of memory (MiB)."""
+    octets = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no container, or no limit: "max"
+        octets = min(octets, int(MEMORY_LIMIT.read_text()))
+    return octets >> 20

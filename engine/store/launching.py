@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from engine.store import held, hot, hours
-from engine.store.arrays import ints, texts
+from engine.store.arrays import ints, texts, times
 from engine.store.db import Tx
 
 # Places of `due` that are no routes: what no turn has judged yet, what has no route at all; and two
@@ -302,7 +302,9 @@ def put_on_routes(tx: Tx, entries: Sequence[tuple[int, datetime, int]]) -> None:
     """Makes messages (id, due at, route) due; see `put_due`."""
     if not entries:
         return
-    tx.execute(
+    ids = ints(entry[0] for entry in entries)
+    hot.ask(
+        tx,
         # message_YYYYMMDD_pkey, due_pkey
         """
         INSERT INTO due (message_id, class, campaign_id, due_at, route_id)
@@ -315,10 +317,10 @@ def put_on_routes(tx: Tx, entries: Sequence[tuple[int, datetime, int]]) -> None:
            SET due_at = greatest(due.due_at, excluded.due_at), route_id = excluded.route_id
         """,
         (
-            ints(entry[0] for entry in entries),
-            [entry[1] for entry in entries],
+            ids,
+            times(entry[1] for entry in entries),
             ints(entry[2] for entry in entries),
-            ints(entry[0] for entry in entries),
+            ids,
         ),
     )
 

@@ -30,3 +30,22 @@ def test_a_copy_has_all_that_the_programs_need(
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         assert said.stdout.endswith(f" (PostgreSQL) {programs.version}\n"), said.stderr
     assert Programs.for_account(account) == programs
+
+
+@pytest.mark.parametrize(
+    ("memory", "buffers"), [(512, 256), (2_048, 256), (24_000, 1_500), (262_144, 4_096)]
+)
+def test_pages_get_a_sixteenth_of_the_memory_within_bounds(memory: int, buffers: int) -> None:
+    """A small machine can give the least, and a large one has other things to do."""
+    assert f"shared_buffers = {buffers}MB\n" in cluster.settings(memory)
+
+
+def test_a_container_has_what_it_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what its machine has; "max" is no limit."""
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(cluster, "MEMORY_LIMIT", limit)
+    machine = cluster.memory_mib()
+    limit.write_text(f"{64 << 20}\n")
+    assert cluster.memory_mib() == 64 < machine
+    limit.write_text("max\n")
+    assert cluster.memory_mib() == machine
