@@ -181,6 +181,7 @@ def _record(shown: Shown, *, flat: bool) -> dict[str, Any]:
 
     counts = {state.value: n for state, n in shown.progress.counts.items()}
     record = dataclasses.asdict(shown.campaign) | {"planned": shown.planned, "why": shown.why}
+    record["respect_hours"] |= shown.campaign.quick  # quick ones always do
     if flat:
         if shown.campaign.rate is not None:
             record["rate"] = rate_text(shown.campaign.rate)

@@ -28,6 +28,7 @@ def test_a_quick_campaign_makes_list_members_and_campaign(siaran: Siaran, people
     assert "params are missing: %%1%% for 1" in answer.err
     assert "+64211234503" in answer.err
     assert siaran("list", "show", "march", "--json").json["members"] == 3
+    assert siaran("campaign", "show", campaign["id"], "--json").json["respect_hours"] is True
     actions = [line["action"] for line in siaran("log", "--json").json]
     assert actions[-3:] == ["list.create", "list.import", "campaign.create"]
 
