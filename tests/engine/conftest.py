@@ -31,7 +31,7 @@ from tests.road import Road
 NAMES = (f"test-{os.getpid()}-{n}" for n in itertools.count(1))
 """Nodes: the lock of a name is the machine's."""
 
-PATIENCE_S = 30.0
+PATIENCE_S = float(os.environ.get("SIARAN_TEST_PATIENCE", 30))
 """How long anything may take that is waited for, on a machine that has other things to do."""
 
 QUICK = Timers(
