@@ -137,20 +137,13 @@ def import_file_then(
 
     What `then` raises undoes the import, too. A dry run does not call it.
     """
-    _check(upload)
-    rules = database.run(_prepare, actor, upload)
-    source = Source(file=upload.file, skip_invalid=upload.skip_invalid, errors=upload.errors)
-    with staged(database, source, rules, progress or (lambda now: None)) as (import_id, read):
-        if read.invalid and not upload.skip_invalid:
-            report = _as_read(upload, read)
-            if not upload.dry_run:
-                database.run(_tell_by_mail, actor, report, read)
-            raise BadRows(read, report)
-        report, made = database.run(_merge, actor, upload, import_id, read, then)
-    if report.done and report.imported >= _MANY:
-        with contextlib.suppress(Unreachable):  # the import is done, whatever happens now
-            database.run(imports.refresh_statistics)
-    return report, made
+    return _staged_then(
+        database,
+        actor,
+        upload,
+        lambda tx, import_id, read: _merge(tx, actor, upload, import_id, read, then),
+        progress,
+    )
 
 
 def sort_file_then(
@@ -166,8 +159,30 @@ def sort_file_then(
     it raises undoes everything. With `upload.dry_run` nothing is to be written. Raises as
     `import_file` does.
     """
+
+    def sort(tx: Tx, import_id: uuid.UUID, read: Read) -> tuple[ImportReport, T]:
+        application = application_of(tx, actor, None if upload.dry_run else "list.import")
+        check_all_there(tx, import_id, read)
+        report = _sorted_out(tx, application.id, upload, import_id, read, None)
+        made = then(tx, report)
+        imports.discard(tx, import_id)
+        if not upload.dry_run:
+            _tell_by_mail(tx, actor, report, read)
+        return report, made
+
+    return _staged_then(database, actor, replace(upload, create=True), sort, progress)
+
+
+def _staged_then(
+    database: Database,
+    actor: Actor,
+    upload: Upload,
+    carry_out: Callable[[Tx, uuid.UUID, Read], tuple[ImportReport, T]],
+    progress: Tell | None,
+) -> tuple[ImportReport, T]:
+    """Read and stage a file; `carry_out(tx, import_id, read)` is the transaction that changes things."""
     _check(upload)
-    rules = database.run(_prepare, actor, replace(upload, create=True))
+    rules = database.run(_prepare, actor, upload)
     source = Source(file=upload.file, skip_invalid=upload.skip_invalid, errors=upload.errors)
     with staged(database, source, rules, progress or (lambda now: None)) as (import_id, read):
         if read.invalid and not upload.skip_invalid:
@@ -175,20 +190,9 @@ def sort_file_then(
             if not upload.dry_run:
                 database.run(_tell_by_mail, actor, report, read)
             raise BadRows(read, report)
-
-        def sort(tx: Tx) -> tuple[ImportReport, T]:
-            application = application_of(tx, actor, None if upload.dry_run else "list.import")
-            check_all_there(tx, import_id, read)
-            report = _sorted_out(tx, application.id, upload, import_id, read, None)
-            made = then(tx, report)
-            imports.discard(tx, import_id)
-            if not upload.dry_run:
-                _tell_by_mail(tx, actor, report, read)
-            return report, made
-
-        report, made = database.run(sort)
+        report, made = database.run(carry_out, import_id, read)
     if report.done and report.imported >= _MANY:
-        with contextlib.suppress(Unreachable):
+        with contextlib.suppress(Unreachable):  # it is done, whatever happens now
             database.run(imports.refresh_statistics)
     return report, made
 
