@@ -189,7 +189,7 @@ def test_a_single_message_is_due_at_once(road: Road) -> None:
     assert found is not None
     assert (found.state, found.attempt, found.due_at) == ("launched", 1, None)
     assert road.database.run(messages.get, road.application("other"), message_id) is None
-    road.settle(ok(line.tokens[0], "A1"))
+    road.settle(ok(line.tokens[0], "A1", line.carrier_id))
     [taken] = road.database.run(messages.taken, message_id)
     assert (taken.segment, taken.attempt, taken.carrier, taken.smsc_id) == (1, 1, "tui", "A1")
 
