@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from engine.gateway import turn
-from engine.gateway.turn import NEVER_LEFT, Answer
+from engine.gateway.turn import NEVER_LEFT, Answer, Token
 from engine.store import hot, nodes
 from engine.store.db import Tx
 from smpp import status
@@ -701,10 +701,8 @@ def test_an_uncertain_message_is_settled_by_a_late_word(road: Road, told: str) -
     assert road.all("SELECT FROM due") == []
 
 
-def test_a_late_answer_to_an_older_attempt_counts_and_leaves_the_newer_on_the_wire(
-    road: Road,
-) -> None:
-    """R-5.8: one row a segment and attempt; the slot of the newer one stays taken."""
+def _sent_again(road: Road) -> tuple[int, Token, Token]:
+    """A campaign whose only message got no answer: its attempts 1 and 2, and the second on the wire."""
     campaign = road.campaign(1)
     line = road.line()
     road.turn()
@@ -713,6 +711,14 @@ def test_a_late_answer_to_an_older_attempt_counts_and_leaves_the_newer_on_the_wi
     road.pass_time(30)
     road.turn()
     [new] = line.tokens
+    return campaign, old, new
+
+
+def test_a_late_answer_to_an_older_attempt_counts_and_leaves_the_newer_on_the_wire(
+    road: Road,
+) -> None:
+    """R-5.8: one row a segment and attempt; the slot of the newer one stays taken."""
+    campaign, old, new = _sent_again(road)
     road.settle(ok(old, "A1"))
     [message] = road.messages(campaign)
     assert (message.state, message.launched) == ("sent", 1)
@@ -724,13 +730,7 @@ def test_a_late_answer_to_an_older_attempt_counts_and_leaves_the_newer_on_the_wi
 
 def test_a_late_refusal_of_an_older_attempt_changes_nothing(road: Road) -> None:
     """Its fate was told when it was sent again."""
-    campaign = road.campaign(1)
-    line = road.line()
-    road.turn()
-    [old] = line.tokens
-    road.settle(silence(old))
-    road.pass_time(30)
-    road.turn()
+    campaign, old, _ = _sent_again(road)
     road.settle(refused(old, 0x0B))
     [message] = road.messages(campaign)
     assert (message.state, message.launched, message.failed) == ("launched", 1, 0)
@@ -791,14 +791,8 @@ def test_a_later_final_state_replaces_only_unknown_after_a_retry_too(road: Road)
 
 def _resent(road: Road) -> int:
     """A message whose attempts 1 and 2 the SMSC both took, as A1 and B1."""
-    campaign = road.campaign(1)
-    line = road.line()
-    road.turn()
-    [old] = line.tokens
-    road.settle(silence(old))
-    road.pass_time(30)
-    road.turn()
-    road.settle(ok(line.tokens[0], "B1"))
+    campaign, old, new = _sent_again(road)
+    road.settle(ok(new, "B1"))
     road.settle(ok(old, "A1"))
     [message] = road.messages(campaign)
     return message.id
@@ -832,14 +826,7 @@ def test_an_older_attempt_ends_a_message_when_the_newer_was_refused(
     road: Road, order: str, status_: int
 ) -> None:
     """R-5.8: a bad receipt settles its segment when no other attempt is open."""
-    campaign = road.campaign(1)
-    line = road.line()
-    road.turn()
-    [old] = line.tokens
-    road.settle(silence(old))
-    road.pass_time(30)
-    road.turn()
-    [new] = line.tokens
+    campaign, old, new = _sent_again(road)
     road.settle(ok(old, "A1"))
     answer, bad = refused(new, status_), receipt_of("A1", "UNDELIV")
     match order:
@@ -860,16 +847,10 @@ def test_an_older_attempt_ends_a_message_when_the_newer_was_refused(
 
 def test_the_newer_attempt_makes_good_what_the_older_one_ended(road: Road) -> None:
     """R-5.8: also where its answer came last of all."""
-    campaign = road.campaign(1)
-    line = road.line()
-    road.turn()
-    [old] = line.tokens
-    road.settle(silence(old))
-    road.pass_time(30)
-    road.turn()
+    campaign, old, new = _sent_again(road)
     road.settle(ok(old, "A1"))
     road.receive(receipt_of("A1", "UNDELIV"))
-    road.settle(*(ok(token, "B1") for token in line.tokens))
+    road.settle(ok(new, "B1"))
     road.receive(receipt_of("A1", "UNDELIV"))
     assert road.states(campaign) == {"sent": 1}
     road.receive(receipt_of("B1"))
