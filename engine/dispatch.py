@@ -43,9 +43,9 @@ def step(tx: Tx, application_id: int, now: datetime, routes: Routes | None = Non
     """
     if not dispatching.hold(tx, application_id):
         return None
-    until = hours.open_until(hours.in_force(tx, application_id), now)
-    hours.tell_campaigns(tx, application_id, until)
-    facts = queue.facts(tx, application_id, now, routes)
+    window = hours.in_force(tx, application_id)
+    hours.tell_campaigns(tx, application_id, hours.open_until(window, now))
+    facts = queue.facts(tx, application_id, now, window, routes)
     states = {one.id: one.state for one in facts}
     held_up = {one.id for one in facts if one.hold is not None and one.hold.by in _SHUT}
     moved: list[tuple[int, CampaignState, str]] = []

@@ -15,7 +15,7 @@ from engine.domain.verbs import Verb, after
 from engine.domain.why import why
 from engine.operations import Actor, application_of, lists
 from engine.operations.members import check_reason
-from engine.store import audit, nodes, queue
+from engine.store import audit, hours, nodes, queue
 from engine.store import campaign_changes as changes
 from engine.store import campaigns as stored
 from engine.store.campaigns import Campaign as Campaign
@@ -69,7 +69,7 @@ def show(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Shown:
     application = application_of(tx, actor)
     campaign = get(tx, actor, campaign_id)
     current = progress(tx, actor, campaign_id)
-    open_ones = queue.facts(tx, application.id, now)
+    open_ones = queue.facts(tx, application.id, now, hours.in_force(tx, application.id))
     stragglers = stored.stragglers(tx, application.id, campaign_id)
     return Shown(
         campaign=campaign,

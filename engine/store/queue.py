@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.domain.campaign import SOON, CampaignFacts, CampaignState, Hold, Holding, zone
+from engine.domain.hours import Hours
 from engine.domain.settings import QUOTA_DAILY
-from engine.store import hours, settings
+from engine.store import settings
 from engine.store.arrays import ints
 from engine.store.db import Tx
 from engine.store.launching import ASIDE, NO_ROUTE
@@ -23,11 +24,15 @@ _NOTHING: Final[Mapping[int, datetime]] = {}
 
 
 def facts(
-    tx: Tx, application_id: int, now: datetime, routes: Routes | None = None
+    tx: Tx,
+    application_id: int,
+    now: datetime,
+    window: Hours | None,
+    routes: Routes | None = None,
 ) -> list[CampaignFacts]:
     """What the queue decides by, of each campaign of the application that has not ended.
 
-    `routes` None: who asks does not know them. They are taken for open, but for a campaign that
+    `window` are its sending hours (`hours.in_force`). `routes` None: who asks does not know them. They are taken for open, but for a campaign that
     gave the turn away since they are not.
     """
     # campaign_open, tally_campaign; feed has some ten rows: a handful of campaigns, a few rows each.
@@ -49,7 +54,7 @@ def facts(
         """,
         (application_id,),
     ).fetchall()
-    by_hours = _closed(tx, application_id, now)
+    by_hours = _closed(window, now)
     by_quota = used_up(tx, application_id, now)
     waits = _waits(tx, [row[0] for row in rows if row[4] and row[6] and not row[12]])
     routed = any(route > 0 for places in waits.values() for route in places)
@@ -86,12 +91,11 @@ def facts(
     return found
 
 
-def _closed(tx: Tx, application_id: int, now: datetime) -> Hold | None:
+def _closed(window: Hours | None, now: datetime) -> Hold | None:
     """The application's hours are closed."""
-    held = hours.in_force(tx, application_id)
-    if held is None or held.open_at(now):
+    if window is None or window.open_at(now):
         return None
-    return Hold(by=Holding.HOURS, until=held.opens_at(now))
+    return Hold(by=Holding.HOURS, until=window.opens_at(now))
 
 
 def used_up(tx: Tx, application_id: int, now: datetime) -> Hold | None:
