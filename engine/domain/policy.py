@@ -346,13 +346,12 @@ def after_refusal(
 ) -> Refusal:
     """What follows the `refusals`-th refusal of a bind in a row: slowly and for ever (R-5.7).
 
-    `first_s` doubles up to `longest_s`, with a quarter of jitter either way (`chance`, 0 to below
-    1). ESME_RALYBND is waited for without an alert, at first: our old session still stands.
+    The waits are those of `after_fall`. ESME_RALYBND is waited for without an alert, at first: our old session still stands.
     """
     if status.bind_policy(command_status) is Policy.BIND_WAIT:
         if refusals <= ALREADY_BOUND_LIMIT:
             shortest, longest = ALREADY_BOUND_S
             return Refusal(delay_s=shortest + (longest - shortest) * chance, alert=False)
         refusals -= ALREADY_BOUND_LIMIT
-    doubled = min(first_s * 2.0 ** min(refusals - 1, 30), longest_s)
-    return Refusal(delay_s=doubled * (0.75 + chance / 2), alert=True)
+    delay_s = after_fall(refusals, first_s=first_s, longest_s=longest_s, least_s=0.0, chance=chance)
+    return Refusal(delay_s=delay_s, alert=True)

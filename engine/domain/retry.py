@@ -19,6 +19,10 @@ class Gaps:
         """The gap after so many failures in a row (1, 2, …), before jitter."""
         return min(self.first_s * 2.0 ** min(max(failures - 1, 0), 40), self.most_s)
 
+    def pause_s(self, failures: int, jitter: float) -> float:
+        """That gap, less up to a fifth, as `jitter` (0 to 1) says."""
+        return self.gap_s(failures) * (1 - 0.2 * jitter)
+
 
 FOR_MAIL: Final = Gaps(first_s=60, most_s=3600, for_s=5 * 86_400)
 """What mail servers expect of each other (RFC 5321 §4.5.4.1: four to five days)."""
@@ -29,9 +33,8 @@ def next_attempt(
 ) -> datetime | None:
     """When what has failed so often is tried again; None: it is given up.
 
-    `first_at` is when it was tried first: the time that it waited before that does not count. The
-    gap is that of `gaps` less up to a fifth, as `jitter` (0 to 1) says.
+    `first_at` is when it was tried first: the time that it waited before that does not count.
     """
     if now - first_at >= timedelta(seconds=gaps.for_s):
         return None
-    return now + timedelta(seconds=gaps.gap_s(failures) * (1 - 0.2 * jitter))
+    return now + timedelta(seconds=gaps.pause_s(failures, jitter))

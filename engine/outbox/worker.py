@@ -205,7 +205,7 @@ class Worker:
         self._troubles += 1
         self.metrics.mail_failed(trouble.reason)
         self.metrics.mail_server(up=False)
-        pause = self.server_gaps.gap_s(self._troubles) * (1 - 0.2 * self.jitter())
+        pause = self.server_gaps.pause_s(self._troubles, self.jitter())
         if self._troubles == 1:
             log.error("mail.waits", reason=trouble.reason, why=mail.masked(str(trouble)))
         return pause
@@ -232,7 +232,6 @@ class Worker:
 
     async def _release(self) -> None:
         """Another node may go on at once."""
-
         with contextlib.suppress(Unreachable, CommitUnknown):  # then it runs out by itself
             await self.db.transact(outbox.release, outbox.MAIL, self.node_id)
 
