@@ -51,7 +51,7 @@ LOOK_AHEAD = 1_000
 # keep the parts that they have for much longer.
 PATIENCE = timedelta(minutes=5)
 # And so long until it is looked at again.
-AWAY = timedelta(seconds=5)
+LOOK_AGAIN = timedelta(seconds=5)
 GONE = "the carrier that took a part of it is not configured any more"
 
 _OVER = {"cancelled": "its campaign has ended", "expired": "its time limit has passed"}
@@ -528,7 +528,7 @@ class _Launch:
             launching.drop_due(self.tx, gone)
             self.due[message_class] += [one.id for one in left]
         launching.wait_on_routes(self.tx, on_routes)
-        launching.put_off(self.tx, self.away, self.now + AWAY)
+        launching.put_off(self.tx, self.away, self.now + LOOK_AGAIN)
         self.away.clear()
 
     def _launch_feeds(self) -> None:
@@ -739,7 +739,7 @@ class _Launch:
                         refusal, refuser, profile = error, slots.bind, None
                         break
                     total = len(parts)
-                    if candidate.accepted and candidate.accepted.bit_length() >= total:
+                    if candidate.accepted:
                         self._check_cut(candidate.accepted, total, slots.bind)
                     if total == 1:
                         todo = [(1, parts[0])]
