@@ -7,7 +7,7 @@ MO, so that each has its effects once, or comes again as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -228,13 +228,7 @@ def _standings(
         facts.setdefault((application_id, mobile), {})["answered"] = n
     for key, words in facts.items():
         if key in standings:
-            before = standings[key]
-            standings[key] = Standing(
-                out_of_all=before.out_of_all,
-                in_again=before.in_again,
-                out_of=before.out_of,
-                **words,
-            )
+            standings[key] = replace(standings[key], **words)
     return standings
 
 
