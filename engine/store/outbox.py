@@ -1,8 +1,8 @@
 """What is to be told outside of SMPP, and what became of it (R-6.8, R-8.3).
 
-A row is written in the transaction that causes it (an MO's in `subscribers`) and deleted when it has been told. A place (the mail
-server) has one worker at a time, by a lease: it changes no row to claim it, so that a worker that was
-killed leaves all as it was, and the same node goes on at once.
+A row is written in the transaction that causes it (an MO's in `subscribers`) and deleted when it has
+been told. A place (the mail server) has one worker at a time, by a lease: it changes no row to claim
+it, so that a worker that was killed leaves all as it was, and the same node goes on at once.
 """
 
 from __future__ import annotations
