@@ -98,6 +98,9 @@ def _contradictions(settings: Settings) -> Iterator[Fault]:
         yield from _carrier(carrier)
     if settings.smtp is not None:
         yield from _smtp(settings.smtp)
+    if (first := settings.callbacks.first_gap_s) > (most := settings.callbacks.most_gap_s):
+        why = f"is more than most_gap_s, which is {most}"
+        yield Fault(("callbacks", "first_gap_s"), why, value=first)
     ways: set[tuple[str, str | None, str | None, bool]] = set()
     for at, route in enumerate(settings.routes):
         way = (route.prefix, route.sender, route.application, route.masks)

@@ -19,6 +19,7 @@ from config.kinds import (
     Country,
     DatabaseUrl,
     DataCoding,
+    Days,
     Email,
     ErrKey,
     File,
@@ -337,6 +338,15 @@ class Smtp(Struct, frozen=True, kw_only=True):
     password: SmtpPassword = Secret("")
 
 
+class Callbacks(Struct, frozen=True, kw_only=True):
+    """[callbacks]: to what addresses, and how long, applications are told (R-7.4)."""
+
+    allow_private: bool = False
+    first_gap_s: Seconds = 300.0
+    most_gap_s: Seconds = 21600.0
+    give_up_after_days: Days = 5.0
+
+
 DEFAULT_CARRIER: Final = Carrier(name="default", host="127.0.0.1", system_id="siaran")
 """With no carrier configured: where `siaran smsc` listens."""
 
@@ -358,3 +368,4 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     routes: tuple[Route, ...] = catch_all((DEFAULT_CARRIER,))
     smtp: Smtp | None = None
+    callbacks: Callbacks = Callbacks()

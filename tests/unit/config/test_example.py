@@ -97,6 +97,7 @@ def examples() -> set[str]:
         (settings.Timers, "carriers.timers"),
         (settings.Route, "routes"),
         (settings.Smtp, "smtp"),
+        (settings.Callbacks, "callbacks"),
     ],
 )
 def test_a_key_shows_its_default_or_says_that_it_is_an_example(

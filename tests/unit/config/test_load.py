@@ -243,6 +243,24 @@ def test_a_mail_server_that_cannot_be_meant_is_refused(text: str, why: str, load
     assert why in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("first_gap_s = 60.0\nmost_gap_s = 30.0\n", "is more than most_gap_s, which is 30.0"),
+        ("most_gap_s = 0.0\n", "expected seconds, 0.01 to 86400"),
+        ("give_up_after_days = 400.0\n", "expected days, 0.01 to 30"),
+        ("allow_private = 1\n", "expected true or false"),
+    ],
+)
+def test_gaps_of_callbacks_that_cannot_be_meant_are_refused(
+    text: str, why: str, loaded: Loader
+) -> None:
+    """R-7.4"""
+    with pytest.raises(ConfigError) as raised:
+        loaded(f"[callbacks]\n{text}")
+    assert why in str(raised.value)
+
+
 def test_a_default_that_is_written_out_asks_for_nothing_new(loaded: Loader) -> None:
     settings = loaded(TUI + 'receipt_id = "as-is"\naccepted_is_final = false\n')
     assert settings == loaded(TUI)
