@@ -167,7 +167,7 @@ def _mail(desk: Desk, smtp: Smtp | None) -> Finding:
 
 
 def _waiting(mails: outbox.Depth) -> str:
-    counts = [(mails.waiting, "waiting"), (mails.dead, "dead: see the log for mail.dead")]
+    counts = [(mails.waiting, "waiting"), (mails.dead, "dead: see `siaran mail dead`")]
     words = [f"{count:,} {word}" for count, word in counts if count]
     return f" ({', '.join(words)})" if words else ""
 

@@ -2,7 +2,8 @@
 
 What went wrong is either the server's (nobody answers, TLS, credentials, our sender: `ServerTrouble`,
 no mail is to blame and none is counted against) or the mail's: `Later`, tried again at growing gaps,
-and `Refused`, which is final. An answer that never comes after the text was sent is `Later`: it may
+and `Refused`, which is final. A server that closes (421) once it knows for whom the mail is may do so
+for this one each time: that is the mail's, too. An answer that never comes after the text was sent is `Later`: it may
 have been taken, and comes again under the same Message-ID.
 
 aiosmtplib knows only asyncio: whoever calls this is inside of `trio_asyncio.open_loop()`.
@@ -72,6 +73,8 @@ class Connection:
     exchange_s: float
     broken: bool = False
     """Nothing more goes over it."""
+    _named: bool = False
+    """The server has been told for whom the mail is that is under way."""
 
     async def send(self, recipient: str, octets: bytes) -> None:
         """Comes back when the server has taken the mail. Raises ServerTrouble, Later, Refused."""
@@ -84,7 +87,9 @@ class Connection:
         except aiosmtplib.SMTPResponseException as error:
             if error.code == _CLOSING:
                 self.broken = True
-                raise ServerTrouble("closing", _answer(error)) from None
+                # Before it knows of the mail, it is the server's trouble. Later it may be this mail
+                # that it can't stand, each time: no other one must wait for that.
+                raise (Later if self._named else ServerTrouble)("closing", _answer(error)) from None
             if isinstance(error, aiosmtplib.SMTPSenderRefused):
                 text = f"{self.sender} may not send: {_answer(error)}"
                 raise ServerTrouble("sender", text) from None
@@ -106,7 +111,9 @@ class Connection:
                 why = "the mail server takes no addresses with characters outside of ASCII"
                 raise Refused("recipient", why)
             options, encoding = ["SMTPUTF8", "BODY=8BITMIME"], "utf-8"
+        self._named = False
         await _in_asyncio(self.client.mail, self.sender, options=options, encoding=encoding)
+        self._named = True
         await _in_asyncio(self.client.rcpt, recipient, encoding=encoding)
         await _in_asyncio(self.client.data, octets)
 

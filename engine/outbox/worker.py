@@ -75,8 +75,10 @@ class Worker:
                 nursery.start_soon(self._count)
                 await self._work()
                 nursery.cancel_scope.cancel()
-            await self._release()
         finally:
+            # Also when it was cut off: nothing is under way any more. `db.end_by` bounds it.
+            with trio.CancelScope(shield=True):
+                await self._release()
             self._ended.set()
 
     def stop(self) -> None:

@@ -80,6 +80,32 @@ class Depth:
     dead: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A mail that waits: when it is due, how often it has failed, and why it did last."""
+
+    id: int
+    kind: str
+    recipient: str
+    created_at: datetime
+    due_at: datetime
+    attempts: int
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """A mail that could not be sent."""
+
+    id: int
+    kind: str
+    recipient: str
+    created_at: datetime
+    attempts: int
+    died_at: datetime
+    reason: str
+
+
 # ---------------------------------------------------------------- in
 
 
@@ -103,10 +129,10 @@ def claim_mails(tx: Tx, node_id: int, now: datetime) -> Claim:
     it.
     """
     due = tx.execute(
-        # outbox_due
+        # outbox_due, in its order; without endpoint_id in that, all that is due would be sorted
         """
         SELECT id, recipient FROM outbox WHERE endpoint_id IS NULL AND due_at <= %s
-         ORDER BY due_at, id LIMIT %s
+         ORDER BY endpoint_id, due_at, id LIMIT %s
         """,
         (now, LOOKED_AT),
     ).fetchall()
@@ -229,6 +255,67 @@ def mails(tx: Tx) -> Depth:
     ).fetchone()
     assert row is not None
     return Depth(waiting=row[0], oldest_at=row[1], dead=row[2])
+
+
+def waiting(tx: Tx, application_id: int, limit: int | None) -> list[Waiting]:
+    """The mails of an application that wait, the oldest first."""
+    with tx.cursor(row_factory=class_row(Waiting)) as cursor:
+        cursor.execute(
+            # outbox_pkey, in the order of time
+            """
+            SELECT id, kind, recipient, created_at, due_at, attempts, last_error FROM outbox
+             WHERE application_id = %s AND recipient IS NOT NULL
+             ORDER BY id LIMIT %s
+            """,
+            (application_id, limit),
+        )
+        return cursor.fetchall()
+
+
+def dead(tx: Tx, application_id: int, limit: int | None) -> list[Dead]:
+    """The mails of an application that could not be sent, the newest first."""
+    with tx.cursor(row_factory=class_row(Dead)) as cursor:
+        cursor.execute(
+            # outbox_dead_application
+            """
+            SELECT id, kind, recipient, created_at, attempts, died_at, reason FROM outbox_dead
+             WHERE application_id = %s AND recipient IS NOT NULL
+             ORDER BY id DESC LIMIT %s
+            """,
+            (application_id, limit),
+        )
+        return cursor.fetchall()
+
+
+def replay(tx: Tx, application_id: int, ids: Sequence[int] | None, now: datetime) -> list[Dead]:
+    """Dead mails wait again, as if they had never been tried; None: all. What was dead.
+
+    Each keeps its number: it is the same mail, with the same Message-ID.
+    """
+    with tx.cursor(row_factory=class_row(Dead)) as cursor:
+        cursor.execute(
+            # outbox_dead_application
+            """
+            WITH back AS (
+                DELETE FROM outbox_dead
+                 WHERE application_id = %(application)s AND recipient IS NOT NULL
+                   AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s::bigint[]))
+                RETURNING *),
+            put AS (
+                INSERT INTO outbox (id, kind, application_id, recipient, about_id, payload,
+                                    created_at, due_at)
+                OVERRIDING SYSTEM VALUE
+                SELECT id, kind, application_id, recipient, about_id, payload, created_at, %(now)s
+                  FROM back)
+            SELECT id, kind, recipient, created_at, attempts, died_at, reason FROM back ORDER BY id
+            """,
+            {
+                "application": application_id,
+                "ids": None if ids is None else ints(ids),
+                "now": now,
+            },
+        )
+        return cursor.fetchall()
 
 
 def discard(tx: Tx, before: datetime, rows: int) -> int:

@@ -201,6 +201,42 @@ async def test_what_is_put_off_is_waited_for(stage: Stage, server: MailServer) -
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("where", ["rcpt", "data"])
+async def test_a_mail_that_the_server_closes_at_each_time_holds_up_no_other(
+    stage: Stage, server: MailServer, where: str
+) -> None:
+    """R-6.8: 421 for one mail, always; all others go, and the next of its recipient after it."""
+    getattr(server, where)[SALES] = ["421 4.3.2 closing"] * 3
+    reply(stage.road, "0", to=SALES)
+    for n in range(5):
+        reply(stage.road, str(n), to=f"other{n}@example.net")
+    reply(stage.road, "1", to=SALES)
+    async with mailing(stage, server.port) as (_, engine):
+        await emptied(stage)
+    took = [mail["To"] for mail in server.mails if mail["To"] != SALES]
+    assert sorted(took) == [f"other{n}@example.net" for n in range(5)]
+    assert server.to(SALES)[-2:] == ["0", "1"]
+    assert not engine.logged("mail.waits")
+    assert len(engine.logged("mail.failed")) == 3
+
+
+@pytest.mark.trio
+async def test_a_lease_is_given_back_also_when_the_work_is_cut_off(
+    stage: Stage, server: MailServer
+) -> None:
+    """R-8.4: a drain that took too long ends in the midst of a mail; another node goes on at once."""
+    server.data[SALES] = [SILENCE]
+    reply(stage.road, "one")
+    async with mailing(stage, server.port) as (worker, _):
+        await stage.until(lambda: server.mails, "a mail that is under way")
+        assert stage.road.one("SELECT count(*) FROM outbox_worker") == 1
+        worker.stop()
+    assert stage.road.one("SELECT count(*) FROM outbox_worker") == 0
+    async with mailing(stage, server.port, node=2):
+        await emptied(stage)
+
+
+@pytest.mark.trio
 async def test_what_may_have_been_taken_comes_again_as_the_same(
     stage: Stage, server: MailServer
 ) -> None:

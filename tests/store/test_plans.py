@@ -26,7 +26,7 @@ from psycopg import sql
 
 from engine import clock, inbound
 from engine.domain.parts import Part, Piece
-from engine.store import dispatching, hot, inbox, nodes
+from engine.store import dispatching, hot, inbox, nodes, outbox
 from engine.store.db import Database, Tx
 from engine.store.inbox import Mo
 from smpp import status
@@ -78,7 +78,15 @@ class _Explaining:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tx, name)
 
+    def cursor(self, **more: Any) -> Any:
+        return _ExplainingCursor(self, self._tx.cursor(**more))
+
     def execute(self, query: Any, params: Any = None, *, depth: int = 1, **more: Any) -> Any:
+        self.explain(query, params, depth=depth + 1)
+        return self._tx.execute(query, params, **more)
+
+    def explain(self, query: Any, params: Any, *, depth: int) -> None:
+        """Keep the plan of a statement that a function of the store is about to run."""
         caller = sys._getframe(depth)
         file = Path(caller.f_code.co_filename)
         if file.parent == STORE and re.match(
@@ -88,7 +96,27 @@ class _Explaining:
             plan = "\n".join(row[0] for row in rows)
             where = f"{file.name}: {caller.f_code.co_name}"
             self._seen.append(Explained(where, _named(file, caller.f_lineno), plan))
-        return self._tx.execute(query, params, **more)
+
+
+class _ExplainingCursor:
+    """A cursor of such a transaction."""
+
+    def __init__(self, tx: _Explaining, cursor: Any) -> None:
+        self._tx = tx
+        self._cursor = cursor
+
+    def __enter__(self) -> _ExplainingCursor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cursor.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
+        self._tx.explain(query, params, depth=2)
+        return self._cursor.execute(query, params, **more)
 
 
 @cache
@@ -284,6 +312,50 @@ def test_a_turn_looks_into_the_partitions_of_its_messages_only(
     assert looks.pop(today) == 4  # candidates, marks, answers, receipts
     assert len(looks) >= 4
     assert not any(looks.values()), looks
+
+
+@pytest.mark.parametrize("statistics", ["none", "fresh"])
+def test_mails_that_are_due_are_found_among_all_that_wait(
+    database: Database, statistics: str
+) -> None:
+    """R-6.8: a claim reads no more of a long outbox than it takes, by both of its indexes."""
+    _fill_outbox(database)
+    if statistics == "fresh":
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("ANALYZE outbox")
+    watched = Watched(database)
+    claim = watched.run(outbox.claim_mails, 1, clock.utc_now())
+    assert len(claim.groups) == 100
+    plans = [one for one in watched.seen if re.search(r"\boutbox\b", one.plan)]
+    assert len(plans) >= 101
+    for one in plans:
+        assert "Seq Scan on outbox" not in one.plan, f"{one.where}:\n{one.plan}"
+        assert re.search(r"\boutbox_(due|recipient)\b", one.plan), f"{one.where}:\n{one.plan}"
+        assert "Sort" not in one.plan, f"{one.where} sorts all that is due:\n{one.plan}"
+
+
+def _fill_outbox(database: Database) -> None:
+    """Mails to 25,000 recipients of which a few are due, beside as many callbacks."""
+    database.run(
+        lambda tx: tx.execute(
+            """
+            INSERT INTO outbox (kind, application_id, recipient, due_at)
+            SELECT 'report', 1, n % 25000 || '@example.net',
+                   now() + CASE WHEN n % 25000 < 100 THEN '0'::interval ELSE '1 h' END
+              FROM generate_series(1, 50000) AS n
+            """
+        )
+    )
+    database.run(
+        lambda tx: tx.execute(
+            """
+            INSERT INTO outbox (kind, application_id, endpoint_id, about_id, mobile, status,
+                                status_at)
+            SELECT 'receipt', 1, 1 + n % 3, n, '+64211234567', 'received', now()
+              FROM generate_series(1, 50000) AS n
+            """
+        )
+    )
 
 
 def _today(database: Database) -> str:
