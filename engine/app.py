@@ -20,7 +20,7 @@ import trio
 
 from config.load import ConfigError
 from config.settings import Settings
-from engine import clock, inbound, log, nodes
+from engine import clock, inbound, log, nodes, pulse
 from engine.api import alone, server
 from engine.api.service import Api
 from engine.arrived import Arrived
@@ -37,10 +37,10 @@ from engine.gateway.plans import Network, plan_of, routes_of
 from engine.lease import Lease
 from engine.metrics import Metrics
 from engine.outbox.worker import Worker
+from engine.standing import Standing
 from engine.store import control as store_control
 from engine.store import listening
 from engine.store import nodes as store_nodes
-from engine.store.control import BindRow
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.embedded import default_home
 from engine.store.home import Home
@@ -67,6 +67,8 @@ async def run(
     log.start()
     _collect_less()
     metrics = Metrics()
+    db.watch(metrics.process.transaction)
+    metrics.process.watch_pool(db.pool)
     with only_one(default_home(), settings.node.name):
         now = clock.utc_now()
         await db.transact(store_nodes.housekeep, now)
@@ -95,6 +97,8 @@ async def run(
             most_segments=MOST_SEGMENTS,
         )
         fleet = Fleet(gateway, metrics, random.Random())
+        standing = Standing(gateway, metrics.traffic)
+        metrics.carriers.watch(standing.facts)
         mo = inbound.Inbound(
             db=db,
             metrics=metrics,
@@ -112,7 +116,7 @@ async def run(
         control = Control(
             db=db,
             node_id=start.node_id,
-            binds=lambda: shown(gateway, metrics),
+            binds=standing.rows,
             pause=gateway.pause,
             verbs={
                 "rebind": fleet.rebind,
@@ -132,7 +136,7 @@ async def run(
             return turn.sweep(tx, node_id, epoch, oldest, gateway.network)
 
         def swept(done: turn.Done) -> None:
-            metrics.receipts(done.receipts.items())
+            metrics.traffic.receipts(done.receipts.items())
 
         def heard() -> None:
             dispatch.look()
@@ -159,12 +163,15 @@ async def run(
                 await nursery.start(tracing.run)
                 await nursery.start(fleet.run, network.plans.values())
                 nursery.start_soon(control.run)
+                nursery.start_soon(pulse.beat, metrics.process.loop_lag)
                 log.info("http.listening", addresses=addresses)
+                pulse.notify("READY=1")
                 async for number in signals:
                     if number == signal.SIGHUP:
                         nursery.start_soon(reloading.on_signal)
                         continue
                     log.info("engine.draining", signal=signal.Signals(number).name)
+                    pulse.notify("STOPPING=1")
                     break
                 outbox.stop()
                 mails_by = trio.current_time() + DRAIN_S
@@ -183,7 +190,7 @@ async def run(
 
 
 def _api(db: Database, gateway: Gateway, metrics: Metrics) -> Api:
-    return Api(db, user_rate=server.USER_RATE, woken=gateway.look, count=metrics.request)
+    return Api(db, user_rate=server.USER_RATE, woken=gateway.look, count=metrics.process.request)
 
 
 run_api = alone.run
@@ -205,7 +212,7 @@ def _network(tx: Tx, settings: Settings) -> Network:
 
 def _name(network: Network, metrics: Metrics) -> None:
     for plan in network.plans.values():
-        metrics.name_carrier(plan.id, plan.name)
+        metrics.carriers.name(plan.id, plan.name)
 
 
 @dataclass(slots=True)
@@ -258,31 +265,6 @@ class Reloading:
         words += ["routes changed"] if routes else []
         words += ["the mail server changed"] if mail else []
         return "; ".join(words) or "nothing has changed"
-
-
-def shown(gateway: Gateway, metrics: Metrics) -> list[BindRow]:
-    """What the binds are doing, for `siaran carrier ls`; the rates for Prometheus, too."""
-    now = trio.current_time()
-    rows: list[BindRow] = []
-    for bind in gateway.binds.values():
-        carrier, rate = bind.plan.carrier, bind.pace.rate(now)
-        metrics.rate(carrier.name, rate, carrier.rate)
-        rows.append(
-            BindRow(
-                name=bind.name,
-                carrier_id=bind.plan.id,
-                mode=bind.mode.value,
-                state=bind.state.value,
-                since=bind.since,
-                last_error=bind.last_error,
-                window_size=carrier.window,
-                outstanding=bind.session.connection.outstanding if bind.session else 0,
-                rate=round(rate, 1),
-                rate_limit=carrier.rate,
-                latency_ms=None if bind.latency_s is None else round(bind.latency_s * 1000, 1),
-            )
-        )
-    return rows
 
 
 def _collect_less() -> None:

@@ -15,7 +15,7 @@ from engine import clock, log
 from engine.domain.campaign import CampaignState, Holding, next_turn
 from engine.domain.errors import Unreachable
 from engine.metrics import Metrics
-from engine.store import clearing, dispatching, hours, queue
+from engine.store import clearing, depths, dispatching, hours, queue
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.queue import Routes
 
@@ -100,11 +100,12 @@ class Dispatch:
                 if trio.current_time() - compacted > COMPACT_S:
                     compacted = trio.current_time()
                     await self.db.transact(dispatching.compact_tally)
-                    self.metrics.queue(await self.db.transact(dispatching.depths))
-                self.metrics.database_up.set(1)
+                    waiting = await self.db.transact(depths.depths, clock.utc_now())
+                    self.metrics.traffic.queue(waiting, trio.current_time())
+                self.metrics.process.database(up=True)
             except (Unreachable, CommitUnknown):
                 # The gateway says so in the log; a step that may have committed is repeatable.
-                self.metrics.database_up.set(0)
+                self.metrics.process.database(up=False)
             if not hungry:
                 with trio.move_on_after(LOOK_S):
                     await self._wake.wait()

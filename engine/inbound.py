@@ -69,7 +69,7 @@ class Inbound:
         while True:
             with contextlib.suppress(Unreachable, CommitUnknown):
                 while (late := await self.db.transact(_overdue))[0]:
-                    self.metrics.inbound("incomplete", late[0])
+                    self.metrics.subscribers.inbound("incomplete", late[0])
                     self._done(late[1])
             await trio.sleep(OVERDUE_S)
 
@@ -122,13 +122,13 @@ class Inbound:
             ("part", taken.waiting),
             ("duplicate part", taken.duplicates),
         ):
-            self.metrics.inbound(effect, n)
+            self.metrics.subscribers.inbound(effect, n)
         self._done(done)
         await self._answer(batch, OK)
 
     def _done(self, done: Done) -> None:
         """What has been decided is committed."""
-        self.metrics.decided(done.meanings, done.effects, done.responses)
+        self.metrics.subscribers.decided(done.meanings, done.effects, done.responses)
         if done.responses:
             self.answering()
 

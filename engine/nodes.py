@@ -51,7 +51,7 @@ async def keep_lease(
             waits = False
             lease.renewed(asked_at)
             by_s = skew_s(before, now, clock.utc_now())
-            metrics.clock_skew.set(by_s)
+            metrics.process.clock_skew(by_s)
             if (abs(by_s) > SKEW_S) is not apart:
                 apart = not apart
                 tell = log.warning if apart else log.info

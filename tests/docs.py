@@ -177,6 +177,8 @@ def metrics() -> str:
     """Every metric, under the name that a scrape gives it."""
     rows = []
     for metric in Metrics().registry.collect():
+        if not metric.name.startswith("siaran_"):
+            continue  # the client library's own, of each process
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
         rows.append(
             (f"`{name}`", metric.type, ", ".join(_labels(metric.name)), metric.documentation)
@@ -186,13 +188,15 @@ def metrics() -> str:
 
 def _labels(name: str) -> tuple[str, ...]:
     """The labels of a metric: nothing says so before a value is there but its constructor."""
-    for node in ast.walk(ast.parse((ROOT / "engine/metrics.py").read_text("utf-8"))):
-        match node:
-            case ast.Call(args=[ast.Constant(value=first), _, ast.Tuple(elts=labels), *_]):
-                if str(first).removesuffix("_total") == name:
-                    return tuple(str(one.value) for one in labels if isinstance(one, ast.Constant))
-            case _:
-                pass
+    for file in sorted((ROOT / "engine/metrics").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.Call(args=[ast.Constant(value=first), _, ast.Tuple(elts=labels), *_]):
+                    if str(first).removesuffix("_total") == name:
+                        ours = (one for one in labels if isinstance(one, ast.Constant))
+                        return tuple(str(one.value) for one in ours)
+                case _:
+                    pass
     return ()
 
 

@@ -65,7 +65,8 @@ TABLE: Final = (
     Rule(of="engine.log", ours=("engine.clock",)),
     Rule(of="engine.arrived", ours=("smpp",)),
     Rule(of="engine.lease"),
-    Rule(of="engine.metrics", others=("prometheus_client",)),
+    Rule(of="engine.metrics", ours=("engine.metrics",), others=("prometheus_client",)),
+    Rule(of="engine.pulse", others=("trio",)),
     Rule(
         of="engine.domain",
         ours=("engine.domain", "smpp"),
@@ -100,6 +101,9 @@ TABLE: Final = (
         never=(*TASKS, "engine.app"),
     ),
     Rule(of="engine.app", ours=("engine", "smpp", "config"), others=CLIENTS),
+    Rule(
+        of="engine.standing", ours=("engine.gateway", "engine.metrics", "engine.store"), others=("trio",)
+    ),
     Rule(of="engine", never=PACKAGES),
     Rule(of="admin_cli", ours=DESK, others=("typer", "rich")),
     *(

@@ -7,7 +7,7 @@ import signal
 import trio
 
 from config.settings import Settings
-from engine import log
+from engine import log, pulse
 from engine.api import server
 from engine.api.service import Api
 from engine.domain.errors import Unreachable
@@ -24,8 +24,10 @@ async def run(settings: Settings, db: Database) -> None:
     """Serves until SIGTERM or SIGINT."""
     log.start()
     metrics = Metrics()
+    db.watch(metrics.process.transaction)
+    metrics.process.watch_pool(db.pool)
     away: list[str] = []
-    api = Api(db, user_rate=server.USER_RATE, count=metrics.request)
+    api = Api(db, user_rate=server.USER_RATE, count=metrics.process.request)
     app = server.application(metrics.registry, lambda: away, api)
     ending = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -41,10 +43,13 @@ async def run(settings: Settings, db: Database) -> None:
 
             nursery.start_soon(api.run)
             nursery.start_soon(_look, db, metrics, away)
+            nursery.start_soon(pulse.beat, metrics.process.loop_lag)
             addresses = await nursery.start(serve)
             log.info("http.listening", addresses=addresses)
+            pulse.notify("READY=1")
             async for number in signals:
                 log.info("engine.draining", signal=signal.Signals(number).name)
+                pulse.notify("STOPPING=1")
                 break
             ending.set()
             db.end_by(trio.current_time() + LAST_S)
@@ -63,5 +68,5 @@ async def _look(db: Database, metrics: Metrics, away: list[str]) -> None:
             away.clear()
         except (Unreachable, CommitUnknown):
             away[:] = ["the database can't be reached"]
-        metrics.database_up.set(not away)
+        metrics.process.database(up=not away)
         await trio.sleep(LOOK_S)

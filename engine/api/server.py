@@ -10,7 +10,7 @@ import trio
 from fastapi import FastAPI, Response
 from hypercorn.config import Config
 from hypercorn.trio import serve as hypercorn_serve
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 
 from engine.api import v1
 from engine.api.service import Api
@@ -35,7 +35,7 @@ def application(registry: CollectorRegistry, missing: Ready, api: Api | None = N
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await scraped(registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
@@ -52,6 +52,26 @@ def application(registry: CollectorRegistry, missing: Ready, api: Api | None = N
     if api is not None:
         v1.add_to(app, api)
     return app
+
+
+async def scraped(registry: CollectorRegistry) -> bytes:
+    """All metrics as text, one after the other: with 200 binds it is the binds' time that it takes."""
+    parts: list[bytes] = []
+    for family in registry.collect():
+        parts.append(generate_latest(_One(family)))
+        await trio.lowlevel.checkpoint()
+    return b"".join(parts)
+
+
+class _One(CollectorRegistry):
+    """A registry of one family of metrics."""
+
+    def __init__(self, family: Metric) -> None:
+        super().__init__()
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family
 
 
 async def serve(

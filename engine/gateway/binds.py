@@ -107,6 +107,8 @@ class Bind:
     """Set: bind again at once, however long the wait was to be."""
     since: datetime = field(default_factory=clock.utc_now)
     latency_s: float | None = None
+    sent_at: float = -math.inf
+    """When messages last went out over it, by trio's clock; before all time while none has."""
     up_at: float = math.inf
     """When the session was bound, by trio's clock; later than ever while there was none."""
     answered: bool = False
@@ -144,19 +146,18 @@ class Bind:
             self.pace.sent(n, now)
             self.bucket.sent(n)
 
-    def enter(self, state: BindState, metrics: Metrics) -> None:
+    def enter(self, state: BindState) -> None:
         """Stands elsewhere from now on."""
         if state is not self.state:
             self.since = clock.utc_now()
         self.state = state
-        metrics.bind_state(self.plan.name, self.name, state)
 
     def trouble(
         self, event: str, reason: str, metrics: Metrics, n: int = 1, **more: object
     ) -> None:
         """Something is wrong that the session survives; `reason` is one of few words."""
         carrier = self.plan.name
-        metrics.trouble(carrier, self.name, reason, n)
+        metrics.carriers.trouble(carrier, self.name, reason, n)
         if reason not in self.told:
             self.told.add(reason)
             log.warning(event, carrier=carrier, bind=self.name, reason=reason, **more)
@@ -182,7 +183,7 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
     failures = refusals = 0
     alerted = False
     while True:
-        bind.enter(BindState.CONNECTING, metrics)
+        bind.enter(BindState.CONNECTING)
         carrier, timers = bind.plan.carrier, bind.plan.carrier.timers
         bind.up_at, bind.answered = math.inf, False
         status: int | None = None
@@ -202,7 +203,7 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
             reason, kind = str(error), "closed"
         bind.last_error = reason
         if bind.leaving is not None:
-            bind.enter(BindState.STOPPED, metrics)
+            bind.enter(BindState.STOPPED)
             log.info("bind.closed", carrier=carrier.name, bind=bind.name, reason=bind.leaving)
             return
         if status is not None:
@@ -216,7 +217,7 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
             )
             delay = refusal.delay_s
             if refusal.alert and not alerted:  # once for all refusals in a row
-                metrics.alert(carrier.name, "bind refused")
+                metrics.carriers.alert(carrier.name, "bind refused")
             alerted = alerted or refusal.alert
         else:
             if bind.up_at < math.inf:
@@ -230,9 +231,9 @@ async def keep(bind: Bind, owner: Owner, metrics: Metrics, chance: random.Random
                 least_s=timers.after_unbind_s if peer_unbound else 0.0,
                 chance=chance.random(),
             )
-        bind.enter(BindState.WAITING if status is None else BindState.REFUSED, metrics)
+        bind.enter(BindState.WAITING if status is None else BindState.REFUSED)
         if not bind.again.is_set():
-            metrics.trouble(carrier.name, bind.name, kind)
+            metrics.carriers.trouble(carrier.name, bind.name, kind)
             log.warning(
                 "bind.down" if status is None else "bind.refused",
                 carrier=carrier.name,
@@ -278,7 +279,7 @@ async def _live(bind: Bind, owner: Owner, metrics: Metrics) -> bool:
         bind.session = session
         bind.up_at = trio.current_time()
         session.trace = bind.trace
-        bind.enter(BindState.BOUND, metrics)
+        bind.enter(BindState.BOUND)
         bind.last_error = None
         bind.free = carrier.window
         bind.returning = 0
@@ -329,7 +330,7 @@ async def _take(
                 bind.answered = True
                 if congestion is not None:
                     bind.pace.congestion(congestion, trio.current_time())
-                metrics.submit_latency(bind.plan.name, items)
+                metrics.carriers.answered(bind.plan.name, len(items), items[-1][3])
                 nameless = [item for item in items if item[2] is None and not item[1]]
                 if nameless:
                     bind.trouble("bind.no_id", "accepted without an id", metrics, len(nameless))
@@ -390,8 +391,10 @@ def _learn(
         match row.policy:
             case Policy.THROTTLE:
                 bind.pace.throttled(1, now)
+                metrics.carriers.throttled(bind.plan.name, "throttled")
             case Policy.QUEUE_FULL:
                 bind.pace.queue_full(1, now)
+                metrics.carriers.throttled(bind.plan.name, "queue full")
             case _:
                 bind.pace.accepted(1, now)
         match bind.watch.note(row.policy):

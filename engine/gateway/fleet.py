@@ -133,7 +133,6 @@ class Fleet:
             with kept.scope:
                 await binds.keep(kept.bind, self.gateway, self.metrics, self.chance)
         finally:
-            self.metrics.forget_bind(kept.bind.plan.name, kept.bind.name)
             self.gateway.remove(kept.bind)
             kept.ended.set()
 

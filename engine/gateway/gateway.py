@@ -171,7 +171,7 @@ class Gateway:
         if bind.plan.id in self.paused:
             return  # answers to what was on the wire by then
         log.error("carrier.paused", carrier=bind.plan.name, bind=bind.name, reason=status)
-        self.metrics.alert(bind.plan.name, status)
+        self.metrics.carriers.alert(bind.plan.name, status)
         reason = f"{BIND_STREAK} times {status} in a row on {bind.name}"
         self.paused = {**self.paused, bind.plan.id: reason}
         self._pausing[bind.plan.id] = reason
@@ -501,7 +501,7 @@ class Gateway:
         for carrier_id, status in done.alerts.keys() - self._alerted:
             plan = self.network.by_id(carrier_id)
             if plan is not None:
-                self.metrics.alert(plan.name, status)
+                self.metrics.carriers.alert(plan.name, status)
         # A turn in which a carrier took something, and none was refused like that, ends the row.
         over = {one for one in self._alerted if done.outcomes[one[0], "ESME_ROK"]}
         self._alerted = (self._alerted - over) | done.alerts.keys()
@@ -561,7 +561,9 @@ class Gateway:
                 bind.never_left(token for token, _ in part.batch)
                 continue
             answers = [(*pair, OK) for pair in replies.pop(session, ())]
-            if not await self._send(session, part.batch, answers):
+            if await self._send(session, part.batch, answers):
+                bind.sent_at = trio.current_time()
+            else:
                 bind.never_left(token for token, _ in part.batch)
         for session, pairs in replies.items():
             await self._send(session, (), [(*pair, OK) for pair in pairs])

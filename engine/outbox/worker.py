@@ -153,7 +153,7 @@ class Worker:
         except mail.Later as error:
             return await self._failed(one, error)
         await self._write(outbox.done, [one.id])
-        self.metrics.mail_sent()
+        self.metrics.outbox.mail_sent()
         self._well()
         return True
 
@@ -167,7 +167,7 @@ class Worker:
             self._tell_dead(one, error)
             return True
         await self._write(outbox.failed, one.id, str(error), due_at, now)
-        self.metrics.mail_failed(error.reason)
+        self.metrics.outbox.mail_failed(error.reason)
         log.warning(
             "mail.failed",
             id=one.id,
@@ -190,8 +190,8 @@ class Worker:
                 return
 
     def _tell_dead(self, one: Mail, error: mail.Later) -> None:
-        self.metrics.mail_failed(error.reason)
-        self.metrics.mail_dead()
+        self.metrics.outbox.mail_failed(error.reason)
+        self.metrics.outbox.mail_dead()
         log.error(
             "mail.dead",
             id=one.id,
@@ -205,8 +205,8 @@ class Worker:
     def _in_trouble(self, trouble: mail.ServerTrouble) -> float:
         """How long to leave it alone. Said once, however long it lasts, for each reason."""
         self._troubles += 1
-        self.metrics.mail_failed(trouble.reason)
-        self.metrics.mail_server(up=False)
+        self.metrics.outbox.mail_failed(trouble.reason)
+        self.metrics.outbox.mail_server(up=False)
         pause = self.server_gaps.pause_s(self._troubles, self.jitter())
         if self._troubles == 1:
             log.error("mail.waits", reason=trouble.reason, why=mail.masked(str(trouble)))
@@ -216,7 +216,7 @@ class Worker:
         if self._troubles:
             log.info("mail.goes_on", after_failures=self._troubles)
         self._troubles = 0
-        self.metrics.mail_server(up=True)
+        self.metrics.outbox.mail_server(up=True)
 
     # ---- around it
 
@@ -229,7 +229,7 @@ class Worker:
                 pass
             else:
                 age = clock.utc_now() - depth.oldest_at if depth.oldest_at else None
-                self.metrics.mails(depth.waiting, age.total_seconds() if age else 0.0)
+                self.metrics.outbox.mails(depth.waiting, age.total_seconds() if age else 0.0)
             await trio.sleep(COUNT_S)
 
     async def _release(self) -> None:

@@ -29,7 +29,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -78,6 +78,9 @@ SESSION = (
     "-c idle_in_transaction_session_timeout=30s"
 )
 
+Watch = Callable[[float, float, str | None], None]
+"""Told of a transaction: seconds of waiting, seconds that it took, and why it failed, if it did."""
+
 PREPARE_AFTER = 2
 """Runs of a statement on a connection before it is prepared: the turns repeat few statements for
 hours, and a command line's one-off statement shouldn't pay for it."""
@@ -122,6 +125,7 @@ class Database:
         self._lock = threading.Lock()  # of _idle and _closed
         self._seats = threading.BoundedSemaphore(size)
         self._limiter: trio.CapacityLimiter | None = None
+        self._watch: Watch | None = None
         self._under_way: set[trio.CancelScope] = set()
         self._end_at = math.inf
         self._closed = False
@@ -190,8 +194,12 @@ class Database:
 
         if self._limiter is None:
             self._limiter = trio.CapacityLimiter(self._size)
+        asked_at = time.monotonic()
         async with self._limiter:
-            with trio.CancelScope(shield=True, deadline=self._end_at) as scope:
+            with (
+                self._watched(asked_at),
+                trio.CancelScope(shield=True, deadline=self._end_at) as scope,
+            ):
                 self._under_way.add(scope)
                 try:
                     return await trio.to_thread.run_sync(
@@ -201,6 +209,33 @@ class Database:
                     self._under_way.discard(scope)
         await trio.lowlevel.checkpoint_if_cancelled()
         raise CommitUnknown(f"{self.describe()} did not answer before we ended")
+
+    @contextlib.contextmanager
+    def _watched(self, asked_at: float) -> Iterator[None]:
+        """Tells `watch` how long a transaction waited for its connection, took, and failed."""
+        began_at, failure = time.monotonic(), None
+        try:
+            yield
+        except Unreachable:
+            failure = "unreachable"
+            raise
+        except CommitUnknown:
+            failure = "unknown"
+            raise
+        finally:
+            if self._watch is not None:
+                self._watch(began_at - asked_at, time.monotonic() - began_at, failure)
+
+    def watch(self, watch: Watch) -> None:
+        """Tell this of each of `transact`'s transactions, in the event loop's thread."""
+        self._watch = watch
+
+    def pool(self) -> tuple[int, int, int]:
+        """How many transactions `transact` runs at a time, runs now, and lets wait."""
+        if self._limiter is None:
+            return self._size, 0, 0
+        found = self._limiter.statistics()
+        return self._size, found.borrowed_tokens, found.tasks_waiting
 
     def end_by(self, at: float) -> None:
         """Wait for no transaction longer than until `at` (trio's time): the process is to end.

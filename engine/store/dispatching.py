@@ -252,24 +252,3 @@ def compact_tally(tx: Tx) -> None:
         SELECT campaign_id, state, sum(n) FROM old GROUP BY 1, 2 HAVING sum(n) <> 0
         """
     )
-
-
-def depths(tx: Tx) -> list[tuple[str, int]]:
-    """How many messages wait in each application, about, without reading messages.
-
-    Of those that only wait for somebody or for their hours, none.
-    """
-    return tx.execute(
-        # campaign_open, feed: all small
-        """
-        SELECT a.name,
-               coalesce(sum(coalesce(f.n, 0) + coalesce(c.recipients - c.fed, 0)), 0)::bigint
-          FROM application a
-          LEFT JOIN campaign c ON c.application_id = a.id
-               AND c.state IN ('waiting', 'running', 'finishing')
-               AND coalesce(c.open_until > now(), true)
-          LEFT JOIN LATERAL (SELECT sum(last_id - next_id + 1) AS n
-                               FROM feed WHERE campaign_id = c.id) AS f ON true
-         GROUP BY a.name ORDER BY a.name
-        """
-    ).fetchall()

@@ -1,0 +1,35 @@
+"""The metrics of one process: each subject's, and the registry that a scrape reads."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+
+from engine.metrics.carriers import Carriers
+from engine.metrics.outbox import Outbox
+from engine.metrics.process import Process
+from engine.metrics.subscribers import Subscribers
+from engine.metrics.traffic import Traffic
+
+
+class Metrics:
+    """All of them. Whoever has something to tell tells its subject."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.process = Process(self.registry)
+        self.carriers = Carriers(self.registry)
+        self.traffic = Traffic(self.registry)
+        self.subscribers = Subscribers(self.registry)
+        self.outbox = Outbox(self.registry)
+
+    def turn(
+        self,
+        seconds: float,
+        launched: int,
+        outcomes: Iterable[tuple[tuple[int, str], int]],
+        receipts: Iterable[tuple[str, int]],
+    ) -> None:
+        """A turn has committed."""
+        self.traffic.turn(seconds, launched)
+        self.carriers.outcomes(outcomes)
+        self.traffic.receipts(receipts)
