@@ -80,11 +80,12 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
     return figures
 
 
-def measure(rig: Rig, list_name: str, messages: int) -> Run:
-    """A campaign to a list, by an engine that is bound and idle."""
+def measure(rig: Rig, list_name: str, messages: int, *words: str) -> Run:
+    """A campaign to a list, by an engine that is bound and idle; `words` are more of its options."""
     rig.sql("CHECKPOINT", user="postgres")
     engine, postgres, smsc = rig.engine_use(), rig.postgres_use(), rig.smsc_use()
-    with rig.typed("campaign", "new", "--list", list_name, "--message", TEXT, "--now") as typed:
+    given = ("--list", list_name, "--message", TEXT, "--now", *words)
+    with rig.typed("campaign", "new", *given) as typed:
         rig.wait(lambda: rig.launched() > 0, "the first submit")
         began = time.monotonic()
         out, err = typed.communicate()
