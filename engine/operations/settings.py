@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain.errors import Refused
-from engine.domain.settings import SETTINGS, Setting, check_together, find
+from engine.domain.settings import QUOTA_DAILY, SETTINGS, Setting, check_together, find
 from engine.operations import Actor, application_of
-from engine.store import applications, audit, settings
+from engine.store import applications, audit, limiting, settings
 from engine.store.db import Tx
+from engine.store.listening import wake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,9 @@ def _change(
         settings.forget(tx, application.id, setting.key)
     else:
         settings.store(tx, application.id, setting.key, value)
+    if setting is QUOTA_DAILY:
+        limiting.look_again(tx, application.id)
+        wake(tx)
     audit.record(
         tx,
         application_id=application.id,

@@ -16,6 +16,7 @@ from engine.domain.settings import HOURS_MAIN_ZONE
 from engine.store import settings
 from engine.store.arrays import texts
 from engine.store.db import Tx
+from engine.store.launching import NOT_JUDGED
 
 LATE: Final = timedelta(seconds=0.5)
 """What was not launched in time is made up for to this extent: turns come five times a second."""
@@ -104,6 +105,23 @@ def note_use(tx: Tx, application_id: int, use: Use) -> None:
     tx.execute(
         "UPDATE daily_use SET day = %s, n = %s WHERE application_id = %s",
         (use.day, use.n, application_id),
+    )
+
+
+def look_again(tx: Tx, application_id: int) -> None:
+    """Let what the quota put off until the next day be judged by the quota as it is now."""
+    tx.execute(
+        # application_pkey, due_next; message_YYYYMMDD_pkey for each
+        """
+        UPDATE due SET due_at = now()
+          FROM application a
+         WHERE a.id = %(application)s AND due.class IN (1, 2) AND due.route_id = %(here)s
+           AND due.due_at = (date_trunc('day', now() AT TIME ZONE a.timezone) + interval '1 day')
+                            AT TIME ZONE a.timezone
+           AND EXISTS (SELECT FROM message m
+                        WHERE m.id = due.message_id AND m.application_id = a.id)
+        """,
+        {"application": application_id, "here": NOT_JUDGED},
     )
 
 

@@ -14,7 +14,7 @@ from engine import clock
 from engine.domain.campaign import CampaignState
 from engine.domain.routing import Route, Share
 from engine.gateway import turn
-from engine.operations import Actor, campaigns, hours
+from engine.operations import Actor, campaigns, hours, settings
 from engine.store import campaign_changes, control, depths, dispatching, launching, limiting, nodes
 from engine.store.limiting import Pace
 from tests.desk.conftest import until_somebody_waits
@@ -481,6 +481,29 @@ def test_what_is_over_the_daily_quota_waits_for_the_next_day(road: Road) -> None
     road.sql("DELETE FROM due")
     go(road, line)
     assert road.states(campaign) == {"sent": 5}
+
+
+def test_another_quota_holds_at_once(road: Road) -> None:
+    """R-3.10: what was put off until midnight goes out today, as far as it may."""
+    admin = Actor(application="default", by="admin")
+    # Where it is about noon: the day does not end in the midst of this.
+    road.sql("UPDATE application SET timezone = %s", f"Etc/GMT{clock.utc_now().hour - 12:+d}")
+    road.database.run(settings.set_, admin, "quota.daily", "1")
+    line = road.line()
+    api = [road.single(message_class=1) for _ in range(3)]
+    road.turn()
+    road.sql("UPDATE due SET due_at = now()")
+    road.turn(all_ok(line))
+    road.turn()
+    assert line.wire == []
+    assert all(road.due_in_s(one) > 3600 for one in api[1:])
+    road.database.run(settings.set_, admin, "quota.daily", "2")
+    road.turn()
+    assert len(line.wire) == 1, "one more"
+    road.database.run(settings.unset, admin, "quota.daily")
+    road.sql("UPDATE due SET due_at = now() WHERE due_at < now() + interval '1 minute'")
+    road.turn(all_ok(line))
+    assert len(line.wire) == 1
 
 
 def test_a_number_gets_so_many_campaigns_a_day(road: Road) -> None:
