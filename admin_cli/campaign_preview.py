@@ -151,7 +151,8 @@ def _duration(found: Preview) -> dict[str, object]:
     else:
         card["takes"] = f"about {span(known.sending_s)} of sending"
     if known.ends_at is not None:
-        card["ends"] = f"about {_moment(known.ends_at, found.timezone)}, if it has the turn at once"
+        behind = "after those before it" if found.ahead else "if it has the turn at once"
+        card["ends"] = f"about {_moment(known.ends_at, found.timezone)}, {behind}"
     return card
 
 

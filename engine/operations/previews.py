@@ -36,6 +36,7 @@ from engine.store import (
     launching,
     limiting,
     messages,
+    queue,
     reports,
     senders,
 )
@@ -76,7 +77,8 @@ class Zoned:
 class Preview:
     """What a campaign would be. `cost` is of those who would get it, `excluded` counts the others.
 
-    `zones` is empty unless the hours are to be each recipient's own. `warnings` are sentences.
+    `zones` is empty unless the hours are to be each recipient's own. `ahead` is about how many
+    messages of others have the turn before it. `warnings` are sentences.
     """
 
     list: str | None
@@ -89,6 +91,7 @@ class Preview:
     responses: tuple[InForce, ...]
     zones: tuple[Zoned, ...]
     hours: str | None
+    ahead: int
     estimate: Estimate
     warnings: tuple[str, ...]
     imported: ImportReport | None = None
@@ -230,6 +233,9 @@ def _whole(
     cost = look.meter.cost()
     window = hours.in_force(tx, plan.application.id) if respect_hours else None
     lanes = _lanes(tx, settings, plan, now)
+    start = max(plan.time.at_utc, now)
+    before, ahead = queue.ahead(tx, plan.application.id, start)
+    main_zones = limiting.main_zones(tx, plan.application.id)
     return Preview(
         list=list_name,
         sender=plan.sender,
@@ -239,17 +245,23 @@ def _whole(
         excluded={why: n for why, n in sorted(look.excluded.items()) if n},
         samples=tuple(look.samples),
         responses=in_force(tx, actor, plan, list_name),
-        zones=_zoned(look, window, limiting.main_zones(tx, plan.application.id), now),
+        zones=_zoned(look, window, main_zones, now),
         hours=None if window is None else str(window),
+        ahead=ahead,
         estimate=estimate(
             segments=cost.segments,
             messages=cost.recipients,
             lanes=lanes,
             rate=plan.rate,
-            start=max(plan.time.at_utc, now),
+            start=start,
             hours=window,
+            ahead=ahead,
+            opens=_opens(look, window, main_zones, start),
         ),
-        warnings=tuple(_warnings(tx, plan, cost, lanes, window, respect_hours)),
+        warnings=(
+            *_before(before, ahead),
+            *_warnings(tx, plan, cost, lanes, window, respect_hours),
+        ),
         imported=report,
     )
 
@@ -271,6 +283,26 @@ def _zoned(
         for how, found in classes.items()
     ]
     return tuple(sorted(counted, key=lambda one: -one.recipients))
+
+
+def _opens(
+    look: _Look, window: Hours | None, main_zones: Mapping[str, str], start: datetime
+) -> list[tuple[datetime, int]]:
+    """When the own hours of how many recipients open; [] when hours or clocks have no say."""
+    if window is None:
+        return []
+    by = RecipientHours(window, main_zones)
+    return [
+        (by.opens(look.examples[prefix], start) or start, n) for prefix, n in look.prefixes.items()
+    ]
+
+
+def _before(campaigns: int, messages: int) -> Iterable[str]:
+    """Others that have the turn before it (R-3.4)."""
+    if campaigns == 1:
+        yield f"a campaign with about {messages:,} messages has the turn before it"
+    elif campaigns:
+        yield f"{campaigns:,} campaigns with about {messages:,} messages have the turn before it"
 
 
 def _lanes(tx: Tx, settings: Settings, plan: Plan, now: datetime) -> list[Lane]:
@@ -313,7 +345,7 @@ def _warnings(
     """What a person should know, a sentence each."""
     yield from plan.notices
     if cost.recipients == 0:
-        yield "nobody would get the message"
+        yield "nobody would get the message, so it could not be made"
     sender = senders.find(tx, plan.application.id, plan.sender)
     if sender is not None and sender.ton == _MASK:
         yield (

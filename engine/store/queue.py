@@ -91,6 +91,27 @@ def facts(
     return found
 
 
+def ahead(tx: Tx, application_id: int, due_at: datetime) -> tuple[int, int]:
+    """How many campaigns have the turn before one that is due then, and about how many messages."""
+    row = tx.execute(
+        # campaign_open, tally_campaign; list_size_list for those that have not started
+        """
+        SELECT count(*)::int, coalesce(sum(CASE
+                 WHEN c.recipients IS NOT NULL THEN c.recipients - c.fed + (
+                      SELECT coalesce(sum(n), 0) FROM tally
+                       WHERE campaign_id = c.id AND state = 'queued')
+                 ELSE (SELECT coalesce(sum(n), 0) FROM list_size WHERE list_id = c.list_id)
+               END), 0)::bigint
+          FROM campaign c
+         WHERE c.application_id = %s AND c.state IN ('scheduled', 'waiting', 'running')
+           AND c.scheduled_at <= %s
+        """,
+        (application_id, due_at),
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def _closed(window: Hours | None, now: datetime) -> Hold | None:
     """The application's hours are closed."""
     if window is None or window.open_at(now):

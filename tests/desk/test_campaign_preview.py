@@ -216,3 +216,14 @@ def test_those_of_an_earlier_campaign_who_have_left_since(
     )
     assert found["excluded"] == {"deleted from the list": 1, "opted out": 1}
     assert found["cost"]["recipients"] == 1
+
+
+def test_who_has_the_turn_before_it(siaran: Siaran, customers: str) -> None:
+    """R-2.5, R-3.4: its estimate begins after those."""
+    words = ("--list", "customers", "--message", "Hi", "--rate", "1/m")
+    siaran("campaign", "new", *words, "--at", "2030-12-02 08:00")
+    found = looked(siaran, *words, "--at", "2030-12-02 08:10")
+    assert found["ahead"] == found["cost"]["recipients"]
+    assert found["estimate"]["starts_at"] >= "2030-12-02T01:10"  # Asia/Jakarta
+    assert any("has the turn before it" in line for line in found["warnings"])
+    assert looked(siaran, *words, "--at", "2030-12-02 07:50")["ahead"] == 0

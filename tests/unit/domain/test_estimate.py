@@ -1,6 +1,6 @@
 """How long a campaign will take (R-2.5)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -69,3 +69,38 @@ def test_what_would_take_years_has_no_end() -> None:
         segments=1_000_000, messages=1_000_000, lanes=[], rate=0.001, start=START, hours=MORNINGS
     )
     assert (found.sending_s, found.ends_at) == (1e9, None)
+
+
+def test_others_have_the_turn_before_it() -> None:
+    """R-2.5, R-3.4: their messages are as long as its own, and go as fast."""
+    found = estimate(
+        segments=200, messages=100, lanes=[lane(10)], rate=None, start=START, hours=None, ahead=300
+    )
+    assert found.starts_at == START + timedelta(seconds=60)
+    assert found.ends_at == START + timedelta(seconds=80)
+
+
+@pytest.mark.parametrize(
+    ("opens", "first", "end"),
+    [
+        ([(0, 100)], 0, 100),
+        ([(0, 50), (30, 50)], 0, 100),  # the others are still being sent to
+        ([(600, 10), (0, 90)], 0, 610),  # in the order of the hours
+        ([(600, 10), (300, 90)], 300, 610),
+    ],
+)
+def test_each_recipient_by_the_own_clock(
+    opens: list[tuple[int, int]], first: int, end: int
+) -> None:
+    """R-2.5, R-4.4: it ends when the last zone has had its turn."""
+    found = estimate(
+        segments=100,
+        messages=100,
+        lanes=[],
+        rate=1.0,
+        start=START,
+        hours=MORNINGS,
+        opens=[(START + timedelta(seconds=at), n) for at, n in opens],
+    )
+    assert found.starts_at == START + timedelta(seconds=first)
+    assert found.ends_at == START + timedelta(seconds=end)
