@@ -334,11 +334,14 @@ class Rig:
 
     # ---- what there is to see
 
+    def address(self) -> str:
+        """Where the engine serves HTTP: `http://127.0.0.1:…`."""
+        return str(re.findall(r'http\.listening addresses=\["([^"]+)"', self.said())[-1])
+
     def metrics(self) -> dict[str, float]:
         """/metrics: each line's name with its labels, and its value. {} when the engine is down."""
-        addresses = re.findall(r'http\.listening addresses=\["([^"]+)"', self.said())
         try:
-            with urllib.request.urlopen(f"{addresses[-1]}/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.address()}/metrics", timeout=10) as answer:
                 text = answer.read().decode()
         except OSError:
             return {}

@@ -15,6 +15,7 @@ What happens at each failure:
   are dropped.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,6 +50,9 @@ MANY_RECEIPTS = 200
 
 # A database that is away is asked again this often.
 AWAY_S = 0.5
+
+# The age of some receipts is looked at this often, for the metrics.
+AGED_S = 1.0
 
 # Whether one says nothing is looked at this often.
 WATCH_S = 1.0
@@ -94,6 +98,7 @@ class Gateway:
     draining: bool = False
     _outage: Outage = field(default_factory=Outage)
     _number: int = 0
+    _aged_at: float = -math.inf
     _more: bool = True
     _wake: trio.Event = field(default_factory=trio.Event)
     _ended: trio.Event = field(default_factory=trio.Event)
@@ -370,7 +375,10 @@ class Gateway:
             up=self.up(),
             most_segments=self.most_segments,
             launch=launch,
+            aged=bool(receipts) and now >= self._aged_at + AGED_S,
         )
+        if work.aged:
+            self._aged_at = now
         return _Collected(work, taken, leftover, receipts)
 
     def up(self) -> frozenset[str]:
@@ -400,6 +408,7 @@ class Gateway:
                 done.launched,
                 done.outcomes.items(),
                 done.receipts.items(),
+                done.ages,
             )
             await self._write(collected, done)
         finally:

@@ -32,6 +32,9 @@ from smpp.receipt import Receipt, ReceiptState
 SWEPT_AT_ONCE = 2_000
 STEPS = 20
 
+# Of so many receipts of a turn that is asked for it the age is looked up.
+AGED = 20
+
 
 class Received(NamedTuple):
     """A receipt as a bind has read it; `other` is the address that should be ours."""
@@ -58,6 +61,8 @@ class Books:
     network: Network | None
     receipts: Counter[str] = field(default_factory=Counter)
     tally: Counter[tuple[int, str]] = field(default_factory=Counter)
+    ages: list[tuple[int, float]] | None = None
+    """By carrier, how long after their acceptance some receipts came; None: nobody wants to know."""
 
     def rules(self, carrier_id: int) -> Rules:
         """How a carrier's receipts are read; one that is no longer configured has none."""
@@ -306,6 +311,9 @@ def _apply(tx: Tx, carrier_id: int, matched: Iterable[Matched], books: Books) ->
                 pass
     books.receipts.update({word.value: n for word, n in counts.items()})
     now = books.now
+    if books.ages is not None and good:
+        some = [message_id for ids in good.values() for message_id in ids][:AGED]
+        books.ages += [(carrier_id, age_s) for age_s in settling.ages(tx, some, carrier_id, now)]
     for (segment, attempt, whole, mark), ids in sorted(good.items()):
         moves = settling.receive_good(
             tx,

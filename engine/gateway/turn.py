@@ -155,6 +155,8 @@ class Work:
     most_segments: int
     launch: bool
     """Whether new messages may go out; what has begun goes on in any case."""
+    aged: bool = False
+    """Whether `Done.ages` is wanted."""
 
 
 @dataclass(slots=True)
@@ -177,6 +179,8 @@ class Done:
     """Campaigns of which the SMSC took something."""
     refused: list[tuple[int, Policy]] = field(default_factory=list)
     """Refusals of campaigns' messages, for `CampaignWatch`."""
+    ages: list[tuple[int, float]] = field(default_factory=list)
+    """By carrier, how many seconds after their acceptance some of the receipts came."""
     unsendable: Counter[tuple[int, str]] = field(default_factory=Counter)
     """Messages that ended because no carrier can carry them: by bind and `Unsendable.kind`."""
 
@@ -189,7 +193,8 @@ def run(tx: Tx, work: Work) -> Done:
     if work.answers:
         _settle(tx, work, now, done, tally, parked=parked)
     if work.received:
-        receiving.receive(tx, work.received, Books(now, work.network, done.receipts, tally))
+        ages = done.ages if work.aged else None
+        receiving.receive(tx, work.received, Books(now, work.network, done.receipts, tally, ages))
     if work.given_up:
         _take_back(tx, work.given_up, now, done, tally)
     launch = _Launch(tx, work, now, done, tally)

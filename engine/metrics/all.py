@@ -28,8 +28,11 @@ class Metrics:
         launched: int,
         outcomes: Iterable[tuple[tuple[int, str], int]],
         receipts: Iterable[tuple[str, int]],
+        ages: Iterable[tuple[int, float]] = (),
     ) -> None:
         """A turn has committed."""
         self.traffic.turn(seconds, launched)
         self.carriers.outcomes(outcomes)
         self.traffic.receipts(receipts)
+        for carrier_id, age_s in ages:
+            self.carriers.receipt_age(carrier_id, age_s)

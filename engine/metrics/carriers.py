@@ -15,6 +15,9 @@ BIND_STATES: Final = ("connecting", "bound", "waiting", "refused", "stopped")
 # Seconds: carriers answer within milliseconds on a good day and within a minute on a bad one.
 LATENCY: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
+# Seconds: from a network that is near to a phone that was off over the weekend.
+RECEIPT: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400, 259200)
+
 # Words that a carrier chooses: its own statuses by the labels of its table, and what it does wrong.
 MOST_WORDS: Final = 100
 
@@ -107,6 +110,13 @@ class Carriers(Collector):
             registry,
             bounds=LATENCY,
         )
+        self._ages = Histogram(
+            "siaran_receipt_latency_seconds",
+            "From a segment's acceptance to its good receipt; of some receipts, each second",
+            ("carrier",),
+            registry,
+            bounds=RECEIPT,
+        )
         self._throttles = Counts(
             "siaran_throttles_total",
             "Answers that lower a carrier's rate: throttled, queue full",
@@ -149,6 +159,10 @@ class Carriers(Collector):
     def answered(self, carrier: str, n: int, seconds: float) -> None:
         """So many responses in one read. One stands for all: they waited for the same read."""
         self._latency.observe((carrier,), seconds, n)
+
+    def receipt_age(self, carrier_id: int, seconds: float) -> None:
+        """A receipt came so long after its segment was accepted."""
+        self._ages.observe((self._names.get(carrier_id, "?"),), seconds)
 
     def outcomes(self, outcomes: Iterable[tuple[tuple[int, str], int]]) -> None:
         """Segments by carrier and status, of a turn that has committed."""

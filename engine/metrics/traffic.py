@@ -13,9 +13,6 @@ MOST_APPLICATIONS: Final = 200
 TURN: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 SIZE: Final = (0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 
-# Seconds: from a network that is near to a phone that was off over the weekend.
-RECEIPT: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400, 259200)
-
 
 class Traffic:
     """What turns do, and what waits for them."""
@@ -53,13 +50,6 @@ class Traffic:
             ("state",),
             registry,
         )
-        self._latency = Histogram(
-            "siaran_receipt_latency_seconds",
-            "From a segment's acceptance to its receipt; of some receipts, each second",
-            ("carrier",),
-            registry,
-            bounds=RECEIPT,
-        )
 
     def queue(self, depths: Iterable[tuple[str, str, int, float]], now: float) -> None:
         """What waits: application, class, how many, and for how many seconds the oldest has."""
@@ -86,7 +76,3 @@ class Traffic:
         """Receipts have been taken, by a turn or later by the sweep."""
         for state, n in receipts:
             self._receipts.add((state,), n)
-
-    def receipt_latency(self, carrier: str, seconds: float) -> None:
-        """A receipt came so long after its segment was accepted."""
-        self._latency.observe((carrier,), seconds)

@@ -175,6 +175,20 @@ def find_submissions(
     return [Submission._make(row) for row in rows]
 
 
+def ages(tx: Tx, ids: Iterable[int], carrier_id: int, now: datetime) -> list[float]:
+    """For how many seconds a carrier has had each of these messages, the last of its attempts."""
+    rows = tx.execute(
+        # submission_YYYYMMDD_pkey
+        """
+        SELECT greatest(extract(epoch FROM %s - max(at)), 0)::float8 FROM submission
+         WHERE message_id = ANY (%s::bigint[]) AND carrier_id = %s
+         GROUP BY message_id
+        """,
+        (now, ints(ids), carrier_id),
+    )
+    return [row[0] for row in rows]
+
+
 def mobiles_of(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
     """The numbers of messages, to break a tie between submissions with one id."""
     rows = tx.execute(

@@ -55,7 +55,7 @@ def _measure(
     total = given.carriers * given.binds
     with Rig.open(binds=total) as rig:
         rig.start_smsc(record=False)
-        _configure(rig, given, 10)
+        configure(rig, given, 10)
         rig.start_engine()
         said = rig.said()
         bound_s = (_times(said, "bind.up")[-1] - _times(said, "engine.started")[0]).total_seconds()
@@ -63,7 +63,7 @@ def _measure(
         time.sleep(given.idle)
         after, ended = rig.engine_use(), time.monotonic()
         idle = 100 * (after.cpu_s - before.cpu_s) / (ended - began)
-        _configure(rig, given, 11)
+        configure(rig, given, 11)
         rig.engine.signal(signal.SIGHUP)
         rig.wait(lambda: rig.logged("reload"), "the reload", PATIENCE_S)
         rig.wait(lambda: rig.logged("bind.up") >= total + given.binds, "the new binds")
@@ -72,7 +72,7 @@ def _measure(
         return bound_s, idle, after.rss / 2**20, float(touched)
 
 
-def _configure(rig: Rig, given: argparse.Namespace, window: int) -> None:
+def configure(rig: Rig, given: argparse.Namespace, window: int) -> None:
     """All carriers; the last one with that window."""
     text = rig.configuration.read_text()
     port = re.search(r"port = (\d+)", text)

@@ -39,6 +39,15 @@ def test_carriers_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "touches       2" in out
 
 
+def test_what_is_counted_costs_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """And a scrape is one of a running engine with binds."""
+    words = ("--carriers", "2", "--binds", "2", "--messages", "300", "--runs", "1")
+    assert main(["metrics", *words]) == 0
+    out = capsys.readouterr().out
+    assert "window 500: metrics of a message" in out
+    assert "scrape of 4 binds, amid traffic" in out
+
+
 def test_the_codec_is_measured_in_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     """As a table for people."""
     assert main(["codec", "--runs", "1"]) == 0
