@@ -58,6 +58,8 @@ class Database(Struct, frozen=True, kw_only=True):
 
     url: DatabaseUrl | None = None
     """None: one embedded PostgreSQL, shared by all siaran processes of the same home."""
+    listen_url: DatabaseUrl | None = None
+    """The server itself, for LISTEN, when `url` is a pooler's."""
 
 
 class Node(Struct, frozen=True, kw_only=True):

@@ -142,6 +142,9 @@ async def run(
             dispatch.look()
             control.look()
 
+        def moved(server: str) -> None:
+            log.warning("database.moved", to=server)
+
         ending = trio.Event()
         wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         with trio.open_signal_receiver(*wanted) as signals:
@@ -156,7 +159,8 @@ async def run(
                 nursery.start_soon(dispatch.run)
                 if api is not None:
                     nursery.start_soon(api.run)
-                nursery.start_soon(listening.listen, db.url, heard)
+                nursery.start_soon(listening.listen, db, heard)
+                nursery.start_soon(db.follow, moved)
                 nursery.start_soon(mo.run)
                 nursery.start_soon(outbox.run)
                 nursery.start_soon(gateway.run)

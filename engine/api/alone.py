@@ -44,6 +44,7 @@ async def run(settings: Settings, db: Database) -> None:
             nursery.start_soon(api.run)
             nursery.start_soon(_look, db, metrics, away)
             nursery.start_soon(pulse.beat, metrics.process.loop_lag)
+            nursery.start_soon(db.follow, _moved)
             addresses = await nursery.start(serve)
             log.info("http.listening", addresses=addresses)
             pulse.notify("READY=1")
@@ -54,6 +55,10 @@ async def run(settings: Settings, db: Database) -> None:
             ending.set()
             db.end_by(trio.current_time() + LAST_S)
     log.info("engine.stopped", node=settings.node.name)
+
+
+def _moved(server: str) -> None:
+    log.warning("database.moved", to=server)
 
 
 async def _look(db: Database, metrics: Metrics, away: list[str]) -> None:

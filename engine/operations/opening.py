@@ -19,8 +19,13 @@ def open_database(settings: Settings) -> Iterator[Database]:
     server by URL may be shared with engines of the previous version: there somebody decides, with
     `siaran db migrate`. Raises Unreachable; Refused for a schema that is too old or too new.
     """
-    url = settings.database.url
-    with contextlib.closing(Database.open(url.reveal() if url else None)) as database:
+    url, listen_url = settings.database.url, settings.database.listen_url
+    with contextlib.closing(
+        Database.open(
+            url.reveal() if url else None,
+            listen_url=listen_url.reveal() if listen_url else None,
+        )
+    ) as database:
         if url is None:
             migrations.migrate(database)
         elif pending := database.run(migrations.pending):

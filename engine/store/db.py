@@ -16,6 +16,7 @@ What a caller sees when something fails:
 | conflicts, more often than `TRIES`      | `Unreachable`   | no             |
 | no connection, or lost before COMMIT    | `Unreachable`   | no             |
 | a server that is read-only              | `Unreachable`   | no             |
+| another server was promoted (`follow`)  | as if lost      | as if lost     |
 | a connection that died while it was idle| nothing: another one is taken   |
 | the connection is lost in COMMIT        | `CommitUnknown` | nobody knows   |
 """
@@ -27,18 +28,19 @@ import functools
 import math
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from engine.domain.errors import Refused, Unreachable
 from engine.store import embedded, hot
+from engine.store.servers import SESSION, Servers, parameters_of, reason
 
 if TYPE_CHECKING:
     import trio
@@ -55,28 +57,17 @@ TRIES = 10
 """How often a function runs before its conflicts are given up. Batches are ordered by id, so two
 in a row are rare; ten mean that something holds on to the rows."""
 
-CONNECTING = {
-    # A dead host must not hang a thread: three seconds to connect (each host of the URL), five
-    # for octets that nobody acknowledges, nine (5 + 2 x 2) of silence while we wait for an answer.
-    "connect_timeout": 3,
-    "tcp_user_timeout": 5000,
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "client_encoding": "UTF8",
-}
+BEGIN: Final = b"BEGIN"
+BEGIN_POOLED: Final = (
+    "BEGIN; " + "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in SESSION.items())
+).encode()
 
-SESSION = (
-    # Times are UTC on every side, whatever the server's default.
-    "-c TimeZone=UTC "
-    # The longest honest statement is an import's merge of a million rows (a few tens of seconds);
-    # one that takes longer waits for a lock that nobody gives back.
-    "-c statement_timeout=60s "
-    # Between two statements there is only our own arithmetic (milliseconds). A client that stops
-    # there, swapped out or in a debugger, must not hold the queue's row locks for long.
-    "-c idle_in_transaction_session_timeout=30s"
-)
+NO_OPTIONS: Final = "unsupported startup parameter"
+"""How PgBouncer refuses `options`, unless it is told to ignore them."""
+
+FOLLOW_S = 2.0
+"""How often the other servers of the URL are asked whether one has been promoted. Each time costs
+each of them one connection, some milliseconds."""
 
 Watch = Callable[[float, float, str | None], None]
 """Told of a transaction: seconds of waiting, seconds that it took, and why it failed, if it did."""
@@ -112,17 +103,29 @@ class Database:
         size: int,
         application_name: str,
         lease: embedded.Lease | None = None,
+        listen_url: str | None = None,
     ) -> None:
         """Use `Database.open`; this connects to nothing."""
         self.url = url
-        """For a connection of one's own (LISTEN, a subprocess). It may hold a password."""
+        """For a connection of one's own. It may hold a password."""
         self.server_version = 0
         """As PostgreSQL counts it: 180004 is 18.4."""
+        self.pooled = False
+        """Whether a pooler (PgBouncer and the like) stands between us and the server."""
         self._size = size
-        self._parameters = _parameters(url, application_name)
+        self._parameters = parameters_of(url, application_name)
+        self._servers = Servers(self._parameters)
+        listening = (
+            parameters_of(listen_url, application_name, key="database.listen_url")
+            if listen_url
+            else None
+        )
+        self._listened = self._servers if listening is None else Servers(listening)
+        self._begins = BEGIN
         self._lease = lease
         self._idle: list[Tx] = []
-        self._lock = threading.Lock()  # of _idle and _closed
+        self._timelines: dict[Tx, int] = {}  # of each connection there is
+        self._lock = threading.Lock()  # of _idle, _timelines and _closed
         self._seats = threading.BoundedSemaphore(size)
         self._limiter: trio.CapacityLimiter | None = None
         self._watch: Watch | None = None
@@ -138,10 +141,12 @@ class Database:
         home: Path | None = None,
         size: int = 6,
         application_name: str = "siaran",
+        listen_url: str | None = None,
     ) -> Database:
         """Connect to the server at `url`; None: to the embedded one of `home`, started if needed.
 
-        `size` is the number of transactions at a time. Raises `Unreachable` when nobody answers,
+        `size` is the number of transactions at a time; `listen_url` is where LISTEN reaches the
+        server itself, when `url` is a pooler's. Raises `Unreachable` when nobody answers,
         `Refused` for a URL that is none and for a server that won't do.
         """
         with contextlib.ExitStack() as undo:
@@ -150,9 +155,17 @@ class Database:
                 lease = embedded.join(home or embedded.default_home(), name=application_name)
                 undo.callback(lease.close)
                 url = lease.url
-            database = Database(url, size=size, application_name=application_name, lease=lease)
+            database = Database(
+                url,
+                size=size,
+                application_name=application_name,
+                lease=lease,
+                listen_url=listen_url,
+            )
             undo.callback(database.close)
             first = database._connect()
+            if lease is None and _is_pooled(first):
+                database._be_pooled(first)
             database._keep(first)
             _check_server(first, database.describe())
             database.server_version = first.info.server_version
@@ -247,6 +260,60 @@ class Database:
         for scope in self._under_way:
             scope.deadline = at
 
+    async def follow(self, moved: Callable[[str], None]) -> None:
+        """With several servers: leaves one that was in use for another that has been promoted.
+
+        A primary that died is left by whoever gets no answer. This is for one that is cut off, or
+        stands still, or goes on answering: all connections to it are cut. What was under way there
+        is `Unreachable` or `CommitUnknown`, and is asked for at the new one. `moved` is told where
+        that is. Runs until it is cancelled.
+        """
+        import trio
+
+        known = self._servers.timeline
+        while self._servers.several:
+            await trio.sleep(FOLLOW_S)
+            await trio.to_thread.run_sync(self._look_elsewhere, abandon_on_cancel=True)
+            if known < self._servers.timeline:
+                known = self._servers.timeline
+                moved(self._servers.in_use)
+
+    def _look_elsewhere(self) -> None:
+        self._servers.newer(**self._how())
+        self._leave()
+
+    def _leave(self) -> None:
+        """Cuts the connections to servers that are no primary any more."""
+        with self._lock:
+            old = [tx for tx, at in self._timelines.items() if at < self._servers.timeline]
+            for tx in old:
+                # Its thread may be waiting in it, so it is not ours to close; it will find it at
+                # its end, and close it. (Should the number be another socket's by now, that one
+                # is made anew, like every connection of ours.)
+                with contextlib.suppress(OSError, psycopg.Error):
+                    there = socket.socket(fileno=os.dup(tx.fileno()))
+                    with there:
+                        there.shutdown(socket.SHUT_RDWR)
+
+    def connect_to_listen(self) -> Tx | None:
+        """A connection for LISTEN, to be given to `hang_up`; None where none of ours can hear.
+
+        Through a pooler LISTEN is heard by nobody. Raises psycopg.Error. Seconds at most.
+        """
+        if self.pooled and self._listened is self._servers:
+            return None
+        tx, timeline = self._listened.connect(autocommit=True, prepare_threshold=None)
+        if self._listened is self._servers:
+            with self._lock:
+                self._timelines[tx] = timeline
+        return tx
+
+    def hang_up(self, tx: Tx) -> None:
+        """Ends a connection."""
+        with self._lock:
+            self._timelines.pop(tx, None)
+        tx.close()
+
     def step_aside(self) -> None:
         """Let all others go first: for long work that is in no hurry, in a process of its own.
 
@@ -292,9 +359,9 @@ class Database:
                 )
         except psycopg.errors.ReadOnlySqlTransaction as error:
             # A standby, or read-only for a while, which each connection finds out when it begins.
-            tx.close()
+            self.hang_up(tx)
             raise Unreachable(
-                f"{self.describe()} takes no changes: {_first_line(error)}; see whether it is a"
+                f"{self.describe()} takes no changes: {reason(error)}; see whether it is a"
                 " standby, or was made read-only"
             ) from error
         except psycopg.Error as error:
@@ -315,17 +382,17 @@ class Database:
             tx = self._idle.pop() if self._idle else None
         if tx is not None:
             try:
-                tx.execute("BEGIN", prepare=False)
+                tx.execute(self._begins, prepare=False)
                 return tx
             except psycopg.Error:
                 # It died while it was idle; the others will have died with it.
-                tx.close()
+                self.hang_up(tx)
                 self._close_idle()
         tx = self._connect()
         try:
-            tx.execute("BEGIN", prepare=False)
+            tx.execute(self._begins, prepare=False)
         except psycopg.Error as error:
-            tx.close()
+            self.hang_up(tx)
             raise self._unreachable(error) from error
         return tx
 
@@ -336,12 +403,12 @@ class Database:
             if tx.info.transaction_status is TransactionStatus.IDLE:
                 self._keep(tx)
                 raise  # the server answered: it is not written
-            tx.close()
+            self.hang_up(tx)
             raise CommitUnknown(
-                f"{self.describe()}: the connection was lost in COMMIT ({_first_line(error)})"
+                f"{self.describe()}: the connection was lost in COMMIT ({reason(error)})"
             ) from error
         except BaseException:
-            tx.close()
+            self.hang_up(tx)
             raise
         self._keep(tx)
 
@@ -351,7 +418,7 @@ class Database:
         try:
             tx.rollback()
         except psycopg.Error:
-            tx.close()
+            self.hang_up(tx)
             return False
         self._keep(tx)
         return True
@@ -369,29 +436,48 @@ class Database:
             raise self._unreachable(error) from error
 
     def _dial(self) -> Tx:
-        # autocommit, because BEGIN is said by us: it is where a dead connection shows.
-        tx = psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=PREPARE_AFTER)
+        try:
+            tx, timeline = self._servers.connect(**self._how())
+        except psycopg.OperationalError as error:
+            if self.pooled or NO_OPTIONS not in str(error):
+                raise
+            self._be_pooled(None)
+            tx, timeline = self._servers.connect(**self._how())
+        with self._lock:
+            self._timelines[tx] = timeline
         if self._aside:
             self._demote(tx)
         return tx
 
+    def _how(self) -> dict[str, Any]:
+        # autocommit, because BEGIN is said by us: it is where a dead connection shows.
+        return {"autocommit": True, "prepare_threshold": None if self.pooled else PREPARE_AFTER}
+
+    def _be_pooled(self, tx: Tx | None) -> None:
+        """No session is ours for longer than a transaction: nothing is prepared or set for later."""
+        self.pooled = True
+        self._begins = BEGIN_POOLED
+        self._servers.forget("options")
+        if tx is not None:
+            tx.prepare_threshold = None
+
     def _keep(self, tx: Tx) -> None:
         """Make a connection available to the next transaction."""
         with self._lock:
-            if not self._closed:
+            if not self._closed and self._timelines[tx] >= self._servers.timeline:
                 self._idle.append(tx)
                 return
-        tx.close()
+        self.hang_up(tx)
 
     def _close_idle(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
         for tx in idle:
-            tx.close()
+            self.hang_up(tx)
 
     def _unreachable(self, error: psycopg.Error) -> Unreachable:
         advice = "" if self._lease else "; check that it runs, and database.url"
-        return Unreachable(f"{self.describe()} can't be reached: {_first_line(error)}{advice}")
+        return Unreachable(f"{self.describe()} can't be reached: {reason(error)}{advice}")
 
 
 def retry_pause_s(attempt: int, chance: float) -> float:
@@ -401,20 +487,6 @@ def retry_pause_s(attempt: int, chance: float) -> float:
     meet again.
     """
     return min(0.005 * 2.0 ** (attempt - 1), 0.32) * (0.5 + chance / 2)
-
-
-def _parameters(url: str, application_name: str) -> dict[str, Any]:
-    """What to connect with: the URL's own words first, where it has any; our session settings."""
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # libpq's message may quote the password: `from None`, and no value.
-        raise Refused(
-            "database.url is not a connection URL; it looks like"
-            " postgresql://USER@HOST/DATABASE, with special characters as %XX"
-        ) from None
-    options = f"{SESSION} {given.get('options') or ''}".strip()
-    return {"application_name": application_name, **CONNECTING, **given, "options": options}
 
 
 def _check_server(tx: Tx, name: str) -> None:
@@ -429,6 +501,11 @@ def _check_server(tx: Tx, name: str) -> None:
         )
 
 
+def _is_pooled(tx: Tx) -> bool:
+    """A pooler makes up the process that it says we are talking to."""
+    return tx.execute("SELECT pg_backend_pid()").fetchone() != (tx.info.backend_pid,)
+
+
 def _is_the_servers(error: psycopg.Error) -> bool:
     """Whether an error says that the server is away or unwell; else it is our statement's.
 
@@ -438,8 +515,3 @@ def _is_the_servers(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate[:2] in UNREACHABLE_CLASSES
-
-
-def _first_line(error: psycopg.Error) -> str:
-    """What the server or libpq said, in one line."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

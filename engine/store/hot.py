@@ -42,11 +42,12 @@ class _Statement:
 
 
 class _Prepared:
-    """What a connection has of them."""
+    """What a connection has of them. One that may prepare nothing (a pooler's) has none."""
 
-    __slots__ = ("names", "transformer")
+    __slots__ = ("allowed", "names", "transformer")
 
     def __init__(self, tx: Tx) -> None:
+        self.allowed = tx.prepare_threshold is not None
         self.names: dict[_Statement, bytes] = {}
         self.transformer = Transformer(tx)
 
@@ -74,16 +75,20 @@ def ask(
     connection = tx.pgconn
     if connection.transaction_status == TransactionStatus.IDLE:
         tx.execute("SELECT")  # the driver begins the transaction, where that is its business
-    name = prepared.names.get(statement)
-    if name is None:
-        name = b"turn_%d" % next(_number)
-        _check(tx, connection.prepare(name, statement.command))
-        prepared.names[statement] = name
     if isinstance(params, Mapping):
         values = [_DUMP[type(params[key])](params[key]) for key in statement.keys]
     else:
         values = [_DUMP[type(value)](value) for value in params]
-    result = connection.exec_prepared(name, values)
+    name = prepared.names.get(statement)
+    if name is not None:
+        result = connection.exec_prepared(name, values)
+    elif prepared.allowed:
+        name = b"turn_%d" % next(_number)
+        _check(tx, connection.prepare(name, statement.command))
+        prepared.names[statement] = name
+        result = connection.exec_prepared(name, values)
+    else:
+        result = connection.exec_params(statement.command, values)
     if result.status == ExecStatus.COMMAND_OK:
         return []
     _check(tx, result)

@@ -9,12 +9,11 @@ know only asyncio, and when psycopg was imported first they don't see a loop tha
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
 import trio
 
-from engine.store.db import CONNECTING, Tx
+from engine.store.db import Database, Tx
 
 CHANNEL = "siaran"
 
@@ -26,32 +25,47 @@ def wake(tx: Tx) -> None:
     tx.execute(f"NOTIFY {CHANNEL}")
 
 
-async def listen(url: str, heard: Callable[[], None]) -> None:
-    """Calls `heard` at each notification, and after each loss of the connection, until cancelled."""
+async def listen(db: Database, heard: Callable[[], None]) -> None:
+    """Calls `heard` at each notification, and after each loss of the connection, until cancelled.
+
+    Through a pooler nothing can be heard (but see `database.listen_url`): then it does nothing.
+    """
     while True:
         try:
-            with await _connected(url) as connection:
+            connection = await _connected(db)
+            if connection is None:
+                await trio.sleep_forever()
+            try:
                 heard()
                 while True:
                     await trio.lowlevel.wait_readable(connection.fileno())
                     connection.pgconn.consume_input()
                     while connection.pgconn.notifies() is not None:
                         heard()
+            finally:
+                db.hang_up(connection)
         except psycopg.Error:
             # The gateway says in the log that the database is away; here it is asked again.
             await trio.sleep(AGAIN_S)
 
 
-async def _connected(url: str) -> psycopg.Connection[Any]:
+async def _connected(db: Database) -> Tx | None:
     """A connection that listens. Cancelled, it waits for nothing and leaves nothing open."""
-    made: list[psycopg.Connection[Any]] = []
+    made: list[Tx] = []
     unwanted = threading.Event()
 
-    def connect() -> psycopg.Connection[Any]:
-        connection = _connect(url)
+    def connect() -> Tx | None:
+        connection = db.connect_to_listen()
+        if connection is None:
+            return None
         made.append(connection)
+        try:
+            connection.execute(f"LISTEN {CHANNEL}")
+        except psycopg.Error:
+            db.hang_up(connection)
+            raise
         if unwanted.is_set():
-            connection.close()
+            db.hang_up(connection)
         return connection
 
     try:
@@ -59,13 +73,5 @@ async def _connected(url: str) -> psycopg.Connection[Any]:
     except trio.Cancelled:
         unwanted.set()
         for connection in made:
-            connection.close()
+            db.hang_up(connection)
         raise
-
-
-def _connect(url: str) -> psycopg.Connection[Any]:
-    """A connection that listens. Seconds at most: `CONNECTING` has the time-outs."""
-    parameters: dict[str, Any] = {**CONNECTING, "application_name": "siaran-listen"}
-    connection = psycopg.Connection.connect(url, autocommit=True, **parameters)
-    connection.execute(f"LISTEN {CHANNEL}")
-    return connection
