@@ -3,8 +3,8 @@
 Two campaigns of the same size, each in an installation of its own, who begins alternates. One is
 plain; the other asks 100,000 opt-outs and a blacklist, keeps to sending hours (open all day), has a
 rate of its own and one of the carrier (both above what is reached), and finds its way through ten
-routes with two weighted carriers. `--each` switches on what most never use as well: the hours by
-each recipient's own clock, a daily quota and a frequency cap.
+routes. Others can be switched on as well: two weighted carriers in place of one, the hours by each
+recipient's own clock, a daily quota, a frequency cap.
 
 Measured as `turn` does, from the first submit to the last receipt. The figure that counts is the
 ratio of a pair.
@@ -13,7 +13,7 @@ ratio of a pair.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tests.benchmarks import turn
 from tests.benchmarks.figures import Figure
@@ -26,17 +26,16 @@ SPEED_S = 100_000
 
 OPTED_OUT = 100_000
 
-# The rig's numbers are +62812, seven digits that count, and one more; both carriers are the one SMSC.
+# The rig's numbers are +62812, seven digits that count, and one more.
 ROUTES = "\n".join(
-    [
-        *(
-            f'[[routes]]\nprefix = "+6281200{n}"\n'
-            'carriers = [{ name = "smsc", weight = 3 }, { name = "twin", weight = 1 }]'
-            for n in range(9)
-        ),
-        '[[routes]]\ncarriers = [{ name = "smsc" }]',
-    ]
+    f"[[routes]]\n{prefix}carriers = [CARRIERS]"
+    for prefix in (*(f'prefix = "+6281200{n}"\n' for n in range(9)), "")
 )
+ONE = '{ name = "smsc" }'
+TWO = '{ name = "smsc", weight = 3 }, { name = "twin", weight = 1 }'
+
+USUAL = ("consent", "hours", "rate", "carrier-rate", "routes")
+RULES = (*USUAL, "carriers", "recipient-time", "quota", "cap")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +43,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--messages", type=int, default=100_000, metavar="N")
     parser.add_argument("--window", type=int, default=500, metavar="W")
     parser.add_argument("--runs", type=int, default=5, metavar="N")
-    parser.add_argument(
-        "--each", action="store_true", help="recipients' clocks, quota and cap, too"
-    )
+    words = ", ".join(RULES)
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=USUAL, metavar="R", help=words)
 
 
 def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
@@ -84,50 +82,62 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
 
 
 def _measure(given: argparse.Namespace, rules: bool) -> turn.Run:
-    # The two of the same carrier have as many places together as the plain one.
-    window = given.window // 2 if rules else given.window
-    with Rig.open(window=window) as rig:
+    on = given.rules if rules else ()
+    # Two carriers have as many places together as the one.
+    with Rig.open(window=given.window // 2 if "carriers" in on else given.window) as rig:
         rig.start_smsc(record=False, receipt_after_ms=turn.RECEIPT_AFTER_MS)
         list_name = rig.list_of(given.messages)
-        words: list[str] = []
-        if rules:
-            words = _switch_on(rig, given.each)
+        _configure(rig, on)
+        words = _switch_on(rig, on)
         rig.start_engine()
         return turn.measure(rig, list_name, given.messages, *words)
 
 
-def _switch_on(rig: Rig, each: bool) -> list[str]:
-    """Makes all rules; the words of a campaign to which they apply."""
+def _configure(rig: Rig, on: Collection[str]) -> None:
+    """Adds to siaran.toml what stands there."""
     text = rig.configuration.read_text()
-    carrier = text[text.index("[carriers.smsc]") :].replace(
-        "[carriers.smsc]", f"[carriers.smsc]\nrate = {SPEED_S}"
-    )
-    # By the system_id an SMSC knows whose receipts they are.
-    twin = carrier.replace("carriers.smsc", "carriers.twin").replace('"siaran"', '"twin"')
-    head = text[: text.index("[carriers.smsc]")]
-    rig.configuration.write_text(f"{head}{carrier}{twin}{ROUTES}\n")
-    rig.binds = 2
-    rig.siaran("hours", "set", "--from", "0", "--to", "24", "--days", "daily")
-    rig.sql(
-        """
-        INSERT INTO consent (application_id, mobile, event, origin, by)
-        SELECT id, '+62813' || lpad(n::text, 8, '0'), 'out', 'import', 'bench'
-          FROM application, generate_series(1, %s) AS n
-        """,
-        OPTED_OUT,
-    )
-    rig.sql(
-        """
-        INSERT INTO blacklist (application_id, mobile, origin, by)
-        SELECT id, '+62814' || lpad(n::text, 8, '0'), 'import', 'bench'
-          FROM application, generate_series(1, %s) AS n
-        """,
-        OPTED_OUT,
-    )
-    rig.sql("ANALYZE consent, blacklist", user="postgres")
-    words = ["--respect-hours", "--rate", f"{SPEED_S}/s"]
-    if each:
-        rig.siaran("setting", "set", "quota.daily", "9000000")
-        rig.siaran("setting", "set", "frequency.cap", "3")
+    if "carrier-rate" in on:
+        text = text.replace("[carriers.smsc]", f"[carriers.smsc]\nrate = {SPEED_S}")
+    if "carriers" in on:
+        # By the system_id an SMSC knows whose receipts they are.
+        carrier = text[text.index("[carriers.smsc]") :]
+        text += carrier.replace("carriers.smsc", "carriers.twin").replace('"siaran"', '"twin"')
+        rig.binds = 2
+    if "routes" in on:
+        text += ROUTES.replace("CARRIERS", TWO if "carriers" in on else ONE)
+    rig.configuration.write_text(text + "\n")
+
+
+def _switch_on(rig: Rig, on: Collection[str]) -> list[str]:
+    """Makes the rules of the application; the words of a campaign to which they apply."""
+    words: list[str] = []
+    if "consent" in on:
+        rig.sql(
+            """
+            INSERT INTO consent (application_id, mobile, event, origin, by)
+            SELECT id, '+62813' || lpad(n::text, 8, '0'), 'out', 'import', 'bench'
+              FROM application, generate_series(1, %s) AS n
+            """,
+            OPTED_OUT,
+        )
+        rig.sql(
+            """
+            INSERT INTO blacklist (application_id, mobile, origin, by)
+            SELECT id, '+62814' || lpad(n::text, 8, '0'), 'import', 'bench'
+              FROM application, generate_series(1, %s) AS n
+            """,
+            OPTED_OUT,
+        )
+        rig.sql("ANALYZE consent, blacklist", user="postgres")
+    if "hours" in on or "recipient-time" in on:
+        rig.siaran("hours", "set", "--from", "0", "--to", "24", "--days", "daily")
+        words.append("--respect-hours")
+    if "rate" in on:
+        words += ["--rate", f"{SPEED_S}/s"]
+    if "recipient-time" in on:
         words.append("--recipient-time")
+    if "quota" in on:
+        rig.siaran("setting", "set", "quota.daily", "9000000")
+    if "cap" in on:
+        rig.siaran("setting", "set", "frequency.cap", "3")
     return words
