@@ -36,6 +36,7 @@ TESTS: Final = {
     "tests/engine": "the engine's tasks, with a simulated SMSC and a real database",
     "tests/fuzz": "whatever octets a peer sends",
     "tests/interop": "an SMSC and ESMEs that were not written here",
+    "tests/operate": "what operators deploy: alerts, dashboard, units",
     "tests/promises": "what must hold when something is killed, cut off or away",
     "tests/protocol": "the session, octet for octet, against a second implementation and the clock",
     "tests/store": "transactions, turns and what the database promises",
