@@ -15,6 +15,18 @@ def status(desk: Desk) -> None:
     desk.card(database.status(desk.settings()))
 
 
+@command(app, "days", "siaran db days", "siaran db days --json --config siaran.toml")
+def days(desk: Desk) -> None:
+    """Show the days of which there are rows: how many, their size, when they go and what keeps them."""
+    from engine import clock
+    from engine.operations import expiry
+
+    kept = desk.settings().retention.days
+    with desk.database() as database:
+        found = database.run(expiry.days, clock.utc_now(), kept)
+    desk.rows(found, "day", "messages", "mo", "size_bytes", "goes_on", "waits")
+
+
 @command(app, "migrate", "siaran db migrate", "siaran db migrate --config siaran.toml")
 def migrate(desk: Desk) -> None:
     """Bring the schema up to this version of Siaran; nothing happens when it is."""

@@ -24,6 +24,7 @@ from config.kinds import (
     ErrKey,
     File,
     Host,
+    KeptDays,
     Listen,
     Name,
     Npi,
@@ -81,6 +82,12 @@ class Http(Struct, frozen=True, kw_only=True):
     def port(self) -> int:
         """0: the system chooses."""
         return int(self.listen.rpartition(":")[2])
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """[retention]: how long rows of messages and of the inbox are kept (R-9.3)."""
+
+    days: KeptDays = 400
 
 
 class BindMode(StrEnum):
@@ -365,6 +372,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database: Database = Database()
     node: Node = field(default_factory=Node)
     http: Http = Http()
+    retention: Retention = Retention()
     carriers: Annotated[tuple[Carrier, ...], Meta(extra={"keyed": True})] = (DEFAULT_CARRIER,)
     """One table a carrier; the table's key is its name."""
 

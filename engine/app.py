@@ -20,7 +20,7 @@ import trio
 
 from config.load import ConfigError
 from config.settings import Settings
-from engine import clock, inbound, log, nodes, pulse
+from engine import clock, expiry, inbound, log, nodes, pulse
 from engine.api import alone, server
 from engine.api.service import Api
 from engine.arrived import Arrived
@@ -156,6 +156,12 @@ async def run(
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
                 nursery.start_soon(nodes.sweep, db, sweep, swept, start.node_id, start.epoch)
                 nursery.start_soon(nodes.housekeep, db)
+                nursery.start_soon(
+                    expiry.run,
+                    db,
+                    metrics.traffic.days_waiting,
+                    lambda: reloading.now.retention.days,
+                )
                 nursery.start_soon(dispatch.run)
                 if api is not None:
                     nursery.start_soon(api.run)
@@ -259,6 +265,7 @@ class Reloading:
                 raise Refused(f"{error}; nothing was changed") from error
             routes = new.routes != self.now.routes
             mail = new.smtp != self.now.smtp
+            kept = new.retention != self.now.retention
             self.outbox.smtp = new.smtp
             self.now = new
             self.gateway.network = network
@@ -268,6 +275,7 @@ class Reloading:
         words = [f"carriers changed: {', '.join(touched)}"] if touched else []
         words += ["routes changed"] if routes else []
         words += ["the mail server changed"] if mail else []
+        words += [f"rows are kept for {self.now.retention.days} days"] if kept else []
         return "; ".join(words) or "nothing has changed"
 
 

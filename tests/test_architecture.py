@@ -46,6 +46,7 @@ SHELLS: Final = ("smpp.session", "smpp.simulator", "smpp.transport")
 TASKS: Final = (
     "engine.control",
     "engine.dispatch",
+    "engine.expiry",
     "engine.gateway",
     "engine.inbound",
     "engine.nodes",

@@ -28,6 +28,7 @@ from smpp.segments import Count
 __all__ = [
     "DEFINITIONS",
     "FINAL",
+    "OPEN",
     "Count",
     "MessageClass",
     "MessageFacts",
@@ -86,6 +87,9 @@ FINAL: Final = frozenset(
     }
 )
 """States that nothing follows, but that UNKNOWN of a receipt, a `failed`, may yet be bettered."""
+
+OPEN: Final = frozenset({MessageState.QUEUED, MessageState.LAUNCHED, MessageState.UNCERTAIN})
+"""States in which something is still to be done. `sent` isn't one: only a receipt can follow."""
 
 # What a segment that finally failed may make of its message.
 _FAILURES: Final = FINAL - {MessageState.DELIVERED, MessageState.SKIPPED}

@@ -50,6 +50,16 @@ class Traffic:
             ("state",),
             registry,
         )
+        self._days = Gauges(
+            "siaran_retention_waiting_days",
+            "Days older than rows are kept that stay: something is to be done, or they are in use",
+            (),
+            registry,
+        )
+
+    def days_waiting(self, days: int) -> None:
+        """So many days should have been dropped by now."""
+        self._days.set((), days)
 
     def queue(self, depths: Iterable[tuple[str, str, int, float]], now: float) -> None:
         """What waits: application, class, how many, and for how many seconds the oldest has."""
