@@ -186,7 +186,7 @@ class Servers:
         names = [chr(ord("a") + n) for n in range(standbys + 1)]
         all_ = [
             Server(name, directory / name, port, password, account, programs)
-            for name, port in zip(names, _free_ports(len(names)), strict=True)
+            for name, port in zip(names, free_ports(len(names)), strict=True)
         ]
         servers = Servers(all_[0])
         try:
@@ -329,7 +329,7 @@ def _conninfo(primary: Server, name: str) -> str:
     )
 
 
-def _free_ports(count: int) -> Sequence[int]:
+def free_ports(count: int) -> Sequence[int]:
     """Where nobody listens; all at once, so that they differ."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
