@@ -33,6 +33,7 @@ NUMBERS = itertools.count(1)
 FILLED: tuple[LiteralString, ...] = (
     *("message", "submission", "feed", "due", "flight", "tally", "inbox", "mo_seen", "mo_part"),
     *("parked", "parked_candidate", "receipt_watch"),
+    *("outbox", "outbox_dead", "endpoint"),
     *("response", "optout_command", "keyword", "auto_response"),
     *("sending_hours", "setting", "campaign_recipient", "campaign_pace", "daily_use"),
     *("session", "node", "consent", "blacklist", "member", "campaign", "list"),

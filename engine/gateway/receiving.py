@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from engine.domain.callback import Events
 from engine.domain.receipts import (
     AMBIGUOUS,
     PLAIN,
@@ -55,12 +56,14 @@ class Matched(NamedTuple):
 
 @dataclass(slots=True)
 class Books:
-    """What is counted on the way; `network` None: of no carrier anything special is known."""
+    """What is counted on the way; `network` None: of no carrier anything special is known. `told` is
+    the most that any application wants to be told of its messages."""
 
     now: datetime
     network: Network | None
     receipts: Counter[str] = field(default_factory=Counter)
     tally: Counter[tuple[int, str]] = field(default_factory=Counter)
+    told: Events | None = Events.ALL
     ages: list[tuple[int, float]] | None = None
     """By carrier, how long after their acceptance some receipts came; None: nobody wants to know."""
 
@@ -323,6 +326,7 @@ def _apply(tx: Tx, carrier_id: int, matched: Iterable[Matched], books: Books) ->
             now=now,
             whole=whole,
             mark=mark or None,
+            told=books.told,
         )
         books.count(moves)
     for (segment, attempt, state), reasons in sorted(bad.items()):

@@ -22,6 +22,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from engine.domain import merge, outbound
+from engine.domain.callback import Events
 from engine.domain.message import MessageClass
 from engine.domain.outbound import MOST_SEGMENTS, Unsendable
 from engine.domain.policy import STANDARD, Outcome, chance_of
@@ -187,14 +188,15 @@ class Done:
 
 def run(tx: Tx, work: Work) -> Done:
     """The turn. Its result counts only once the transaction has committed."""
-    now, parked = nodes.check_epoch(tx, work.node_id, work.epoch)
+    now, parked, told = nodes.begin(tx, work.node_id, work.epoch)
     done = Done(slots=[slots.fresh() for slots in work.slots])
     tally: Counter[tuple[int, str]] = Counter()
     if work.answers:
-        _settle(tx, work, now, done, tally, parked=parked)
+        _settle(tx, work, now, done, tally, parked=parked, told=told)
     if work.received:
         ages = done.ages if work.aged else None
-        receiving.receive(tx, work.received, Books(now, work.network, done.receipts, tally, ages))
+        books = Books(now, work.network, done.receipts, tally, told, ages)
+        receiving.receive(tx, work.received, books)
     if work.given_up:
         _take_back(tx, work.given_up, now, done, tally)
     launch = _Launch(tx, work, now, done, tally)
@@ -235,6 +237,7 @@ def _settle(
     tally: Counter[tuple[int, str]],
     *,
     parked: bool,
+    told: Events | None,
 ) -> None:
     """Carries out what the SMSC answered, in sets: nearly always one, segment 1 of attempt 1."""
     accepted: defaultdict[tuple[int, int, int], list[tuple[int, str | None]]] = defaultdict(list)
@@ -249,7 +252,13 @@ def _settle(
     for (carrier_id, segment, attempt), ones in sorted(accepted.items()):
         ones.sort(key=_message_id)
         moves = settling.settle_accepted(
-            tx, ones, carrier_id=carrier_id, segment=segment, attempt=attempt, now=now
+            tx,
+            ones,
+            carrier_id=carrier_id,
+            segment=segment,
+            attempt=attempt,
+            now=now,
+            told=told,
         )
         _count(tally, moves)
         done.taken.update(move[0] for move in moves if move[0] is not None)
@@ -260,7 +269,8 @@ def _settle(
         for (carrier_id, _, _), ones in sorted(accepted.items()):
             early = settling.unpark(tx, carrier_id, [smsc_id for _, smsc_id in ones if smsc_id])
             if early:
-                receiving.receive_parked(tx, early, Books(now, work.network, done.receipts, tally))
+                books = Books(now, work.network, done.receipts, tally, told)
+                receiving.receive_parked(tx, early, books)
 
 
 def _settle_others(
@@ -354,9 +364,9 @@ def sweep(
 
     A node's first sweep looks further back than the others: nobody swept while none was up.
     """
-    now, _ = nodes.check_epoch(tx, node_id, epoch)
+    now, _, told = nodes.begin(tx, node_id, epoch)
     done = Done(slots=[])
-    books = Books(now=now, network=network, receipts=done.receipts)
+    books = Books(now=now, network=network, receipts=done.receipts, told=told)
     receiving.sweep(tx, books, oldest, nodes.PARKED)
     launching.add_tally(tx, books.tally)
     return done

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.domain.settings import RETENTION_TEXT
-from engine.store import imports, lists, outbox, scrubbing, settings, subscribers
+from engine.store import callbacks, imports, lists, outbox, scrubbing, settings, subscribers
 from engine.store.db import Tx
 
 ROWS = 2_000
@@ -32,11 +32,23 @@ def tidy(tx: Tx, now: datetime) -> bool:
         return True
     if outbox.discard(tx, now - UNTOLD_KEPT, ROWS):
         return True
+    if callbacks.clear_off(tx, ROWS) or forget_callbacks(tx, now):
+        return True
     if subscribers.forget_responses(tx, now - RESPONSES_KEPT, ROWS):
         return True
     imports.discard_stale(tx)
     lists.compact_sizes(tx)
     return scrub(tx, now, ROWS)
+
+
+def forget_callbacks(tx: Tx, now: datetime) -> bool:
+    """Delete events that are older than `retention.text`; False when there were none."""
+    kept = settings.everywhere(tx, RETENTION_TEXT)
+    for application_id in scrubbing.marks(tx):
+        age = kept.get(application_id, RETENTION_TEXT.default)
+        if age is not None and callbacks.forget(tx, application_id, now - age, ROWS):
+            return True
+    return False
 
 
 def scrub(tx: Tx, now: datetime, rows: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from engine.store import dispatching, held, launching
+from engine.store import callbacks, dispatching, held, launching
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -60,19 +60,20 @@ def _of_feed(tx: Tx, campaign_id: int, state: str, now: datetime) -> bool:
     feed_id, next_id, last_id = feed
     row = tx.execute(
         # message_YYYYMMDD_pkey, one or two partitions by the range; HOT updates
-        """
+        f"""
         WITH part AS (
             SELECT id FROM message
              WHERE id BETWEEN %(next)s AND %(last)s AND campaign_id = %(campaign)s
                AND state = 'queued'
              ORDER BY id LIMIT %(chunk)s),
-        ended AS (
-            UPDATE message m SET state = %(state)s::message_state, state_at = %(now)s,
-                                 reason = %(reason)s
-              FROM part WHERE m.id = part.id AND m.id BETWEEN %(next)s AND %(last)s
-               AND m.state = 'queued'
-            RETURNING m.id)
-        SELECT (SELECT count(*) FROM ended)::int, (SELECT max(id) FROM part),
+        moved AS (
+            UPDATE message SET state = %(state)s::message_state, state_at = %(now)s,
+                               reason = %(reason)s
+             WHERE id = ANY (ARRAY(SELECT id FROM part)) AND id BETWEEN %(next)s AND %(last)s
+               AND state = 'queued'
+            RETURNING {callbacks.RETURNING}),
+        told AS ({callbacks.TOLD})
+        SELECT (SELECT count(*) FROM moved)::int, (SELECT max(id) FROM part),
                (SELECT count(*) FROM part)::int
         """,
         {
@@ -118,11 +119,24 @@ def end(tx: Tx, ids: list[int], campaign_id: int, state: str, now: datetime) -> 
     """Ends those of `ids` that are queued, and takes all of them out of `due`."""
     n = tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
-        """
-        UPDATE message SET state = %s::message_state, state_at = %s, reason = %s
-         WHERE id = ANY (%s::bigint[]) AND id BETWEEN %s AND %s AND state = 'queued'
+        f"""
+        WITH moved AS (
+            UPDATE message SET state = %(state)s::message_state, state_at = %(now)s,
+                               reason = %(reason)s
+             WHERE id = ANY (%(ids)s::bigint[]) AND id BETWEEN %(low)s AND %(high)s
+               AND state = 'queued'
+            RETURNING {callbacks.RETURNING}),
+        told AS ({callbacks.TOLD})
+        SELECT FROM moved
         """,
-        (state, now, REASONS[state], ints(ids), ids[0], ids[-1]),
+        {
+            "state": state,
+            "now": now,
+            "reason": REASONS[state],
+            "ids": ints(ids),
+            "low": ids[0],
+            "high": ids[-1],
+        },
     ).rowcount
     launching.add_tally(tx, {(campaign_id, "queued"): -n, (campaign_id, state): n})
     uncertain = [

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from engine.domain import parts
 from engine.domain.parts import Fit, Group, Part, Piece
+from engine.store import callbacks
 from engine.store.arrays import ints, literal, octets
 from engine.store.db import Tx
 
@@ -162,19 +163,23 @@ def write(tx: Tx, new: Sequence[Placed], meant: Mapping[int, Meant], now: dateti
     meanings = [meant[one.id] for one in new]
     tx.execute(
         # inbox_YYYYMMDD_pkey
-        """
-        INSERT INTO inbox (id, application_id, carrier_id, mobile, destination, received_at,
-                           content, data_coding, parts, parts_of, message_id, campaign_id,
-                           list_id, params, meaning, response_id)
-        SELECT r.id, r.application_id, r.carrier_id, r.mobile, r.destination, %s, r.content,
-               r.data_coding, r.parts, r.parts_of, r.message_id, r.campaign_id, r.list_id,
-               r.params::text[], r.meaning, r.response_id
-          FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[],
-                      %s::smallint[], %s::smallint[], %s::smallint[], %s::bigint[], %s::bigint[],
-                      %s::int[], %s::text[], %s::text[], %s::bigint[])
-               AS r (id, application_id, carrier_id, mobile, destination, content, data_coding,
-                     parts, parts_of, message_id, campaign_id, list_id, params, meaning,
-                     response_id)
+        f"""
+        WITH written AS (
+            INSERT INTO inbox (id, application_id, carrier_id, mobile, destination, received_at,
+                               content, data_coding, parts, parts_of, message_id, campaign_id,
+                               list_id, params, meaning, response_id)
+            SELECT r.id, r.application_id, r.carrier_id, r.mobile, r.destination, %s, r.content,
+                   r.data_coding, r.parts, r.parts_of, r.message_id, r.campaign_id, r.list_id,
+                   r.params::text[], r.meaning, r.response_id
+              FROM unnest(%s::bigint[], %s::int[], %s::smallint[], %s::text[], %s::text[],
+                          %s::text[], %s::smallint[], %s::smallint[], %s::smallint[],
+                          %s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[],
+                          %s::bigint[])
+                   AS r (id, application_id, carrier_id, mobile, destination, content, data_coding,
+                         parts, parts_of, message_id, campaign_id, list_id, params, meaning,
+                         response_id)
+            RETURNING id, application_id, received_at)
+        {callbacks.REPLIES}
         """,
         (
             now,

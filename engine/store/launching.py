@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from engine.store import held, hot, hours
+from engine.store import callbacks, held, hot, hours
 from engine.store.arrays import ints, texts, times
 from engine.store.db import Tx
 
@@ -496,12 +496,16 @@ def mark_ended(
     """Ends messages that were never launched (skipped, failed); answers campaign and old state."""
     return tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
-        """
-        UPDATE message SET state = %s::message_state, state_at = %s, reason = %s
-         WHERE id = ANY (%s::bigint[]) AND state IN ('queued', 'uncertain')
-        RETURNING campaign_id, old.state::text
+        f"""
+        WITH moved AS (
+            UPDATE message SET state = %(state)s::message_state, state_at = %(now)s,
+                               reason = %(reason)s
+             WHERE id = ANY (%(ids)s::bigint[]) AND state IN ('queued', 'uncertain')
+            RETURNING {callbacks.RETURNING}),
+        told AS ({callbacks.TOLD})
+        SELECT campaign_id, was::text FROM moved
         """,
-        (state, now, reason, ints(ids)),
+        {"state": state, "now": now, "reason": reason, "ids": ints(ids)},
     ).fetchall()
 
 

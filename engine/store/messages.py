@@ -10,7 +10,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from engine.domain.message import MessageClass, MessageState
-from engine.store import held, launching, settling
+from engine.store import callbacks, held, launching, settling
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -81,14 +81,15 @@ def insert(
 ) -> int:
     """Accept a message outside campaigns, due at once; its id."""
     row = tx.execute(
-        """
-        WITH made AS (
+        f"""
+        WITH moved AS (
             INSERT INTO message (id, application_id, class, state_at, created_at, mobile, sender,
                                  text, encoding, flash)
             VALUES (next_id(), %(application)s, %(class)s, now(), now(), %(mobile)s, %(sender)s,
                     %(text)s, %(encoding)s, %(flash)s)
-            RETURNING id, class)
-        INSERT INTO due (message_id, class, due_at) SELECT id, class, now() FROM made
+            RETURNING class, {callbacks.RETURNING_BORN}),
+        told AS ({callbacks.BORN})
+        INSERT INTO due (message_id, class, due_at) SELECT id, class, now() FROM moved
         RETURNING message_id
         """,
         {
@@ -191,12 +192,15 @@ def fail(tx: Tx, application_id: int, ids: Sequence[int], reason: str) -> list[i
     """
     rows = tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
-        """
-        UPDATE message
-           SET state = 'failed', state_at = now(), reason = %s,
-               failed = failed | ((1 << total) - 1) & ~ (accepted | delivered)
-         WHERE id = ANY (%s::bigint[]) AND application_id = %s AND state = 'uncertain'
-        RETURNING id, campaign_id
+        f"""
+        WITH moved AS (
+            UPDATE message
+               SET state = 'failed', state_at = now(), reason = %s,
+                   failed = failed | ((1 << total) - 1) & ~ (accepted | delivered)
+             WHERE id = ANY (%s::bigint[]) AND application_id = %s AND state = 'uncertain'
+            RETURNING {callbacks.RETURNING}),
+        told AS ({callbacks.TOLD})
+        SELECT id, campaign_id FROM moved
         """,
         (reason, ints(ids), application_id),
     ).fetchall()
@@ -270,10 +274,13 @@ def cancel_queued(tx: Tx, application_id: int, message_id: int, reason: str) -> 
     tx.execute("SELECT FROM due WHERE message_id = %s FOR UPDATE", (message_id,))  # due_pkey
     row = tx.execute(
         # message_YYYYMMDD_pkey; a HOT update
-        """
-        UPDATE message SET state = 'cancelled', state_at = now(), reason = %s
-         WHERE id = %s AND application_id = %s AND state = 'queued' AND accepted = 0
-        RETURNING campaign_id
+        f"""
+        WITH moved AS (
+            UPDATE message SET state = 'cancelled', state_at = now(), reason = %s
+             WHERE id = %s AND application_id = %s AND state = 'queued' AND accepted = 0
+            RETURNING {callbacks.RETURNING}),
+        told AS ({callbacks.TOLD})
+        SELECT campaign_id FROM moved
         """,
         (reason, message_id, application_id),
     ).fetchone()

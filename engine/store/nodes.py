@@ -8,10 +8,12 @@ nobody has to look for them by state.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from engine.domain.callback import Events
 from engine.domain.errors import Refused
 from engine.domain.way_out import WayOut
-from engine.store import held, hot, launching, submitting
+from engine.store import callbacks, held, hot, launching, submitting
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -146,18 +148,23 @@ class Fenced(Refused):
     """Another process has taken this node's epoch: it must stop sending at once."""
 
 
-def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
-    """Raises Fenced unless the node still is this process; holds that until the commit.
+class Begun(NamedTuple):
+    """What a turn begins with: the database's time, whether any receipt waits for its submission,
+    and the most that any application wants to be told of its messages."""
 
-    Answers what a turn begins with: the database's time, and whether any receipt waits for its
-    submission.
-    """
+    now: datetime
+    parked: bool
+    told: Events | None
+
+
+def begin(tx: Tx, node_id: int, epoch: int) -> Begun:
+    """Raises Fenced unless the node still is this process; holds that until the commit."""
     rows = hot.ask(
         tx,
         # node_pkey. KEY SHARE is the weakest lock that a take-over's FOR UPDATE waits for; the
         # lease, which is no key, can be renewed meanwhile.
-        """
-        SELECT clock_timestamp(), EXISTS (SELECT FROM parked_candidate)
+        f"""
+        SELECT clock_timestamp(), EXISTS (SELECT FROM parked_candidate), {callbacks.WANTED}
           FROM node WHERE id = %s AND epoch = %s FOR KEY SHARE
         """,
         (node_id, epoch),
@@ -167,8 +174,14 @@ def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
             f"another engine has started under this node's name (epoch {epoch} is over), so this one"
             " has stopped; give each engine a name of its own (node.name)"
         )
-    now, parked = rows[0]
-    return now, parked
+    now, parked, told = rows[0]
+    return Begun(now, parked, None if told is None else Events(told))
+
+
+def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
+    """The same for who only wants to know the time, and whether any receipt waits."""
+    begun = begin(tx, node_id, epoch)
+    return begun.now, begun.parked
 
 
 def renew(tx: Tx, node_id: int, epoch: int) -> datetime:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from engine.domain.callback import Events
 from engine.domain.receipts import MARK_SILENCE, MARK_WHOLE, NO_RECEIPT_S, SILENCE_S, SOFT
-from engine.store import hot
+from engine.store import callbacks, hot
 from engine.store.arrays import ints, texts
 from engine.store.db import Tx
 from engine.store.ids import A_DAY, first_of_day
@@ -27,6 +28,11 @@ _COUNTED = """
       FROM moved GROUP BY 1, 2, 3
 """
 
+_MOVED = "campaign_id, old.state AS was, new.state AS became"
+
+# What a statement ends with when somebody may want to be told of what it changes.
+_TOLD = f", told AS ({callbacks.TOLD}) {_COUNTED}"
+
 
 def settle_accepted(
     tx: Tx,
@@ -36,15 +42,18 @@ def settle_accepted(
     segment: int,
     attempt: int,
     now: datetime,
+    told: Events | None = Events.ALL,
 ) -> Moves:
     """The SMSC took `segment` of these (message, SMSC's id); with the last one a message is sent.
 
     They are in the order of their ids: a range of these spares a look into each partition.
 
     A late answer to an earlier attempt counts as well, but leaves the newer attempt on the wire.
-    What the SMSC calls each is noted in the same statement. Repeatable.
+    What the SMSC calls each is noted in the same statement. Repeatable. `told`: the most that any
+    application wants to be told.
     """
     bit = 1 << (segment - 1)
+    returned, end = (callbacks.RETURNING, _TOLD) if told is Events.ALL else (_MOVED, _COUNTED)
     return hot.ask(
         tx,
         # message_YYYYMMDD_pkey, a HOT update; submission_YYYYMMDD_pkey for the conflict
@@ -66,8 +75,8 @@ def settle_accepted(
                                  AND accepted | delivered | %(bit)s = (1 << total) - 1
                                 THEN 'sent' ELSE state END
              WHERE id = ANY (%(ids)s::bigint[]) AND id BETWEEN %(low)s AND %(high)s
-            RETURNING campaign_id, old.state AS was, new.state AS became)
-        {_COUNTED}
+            RETURNING {returned})
+        {end}
         """,
         {
             "bit": bit,
@@ -120,8 +129,8 @@ def settle_otherwise(
                                 WHEN {last} THEN %(end)s::message_state ELSE state END
              WHERE id = ANY (%(ids)s::bigint[]) AND attempt = %(attempt)s
                AND launched & %(bit)s <> 0
-            RETURNING campaign_id, old.state AS was, new.state AS became)
-        {_COUNTED}
+            RETURNING {callbacks.RETURNING})
+        {_TOLD}
         """,
         {
             "bit": bit,
@@ -207,15 +216,18 @@ def receive_good(
     now: datetime,
     whole: bool = False,
     mark: str | None = None,
+    told: Events | None = Events.ALL,
 ) -> Moves:
     """A receipt says that the segment is on the handset; with the last one the message is delivered.
 
     A failure that came from UNKNOWN (`reason`) gives way to it, and so does one of a later attempt:
     a good receipt of any attempt settles its segment (R-5.8). Any other final state stays. `whole`:
     it is about all segments, once the SMSC has taken them all. `mark` is kept with what it changes;
-    where it says nothing else, that one receipt stood for several segments.
+    where it says nothing else, that one receipt stood for several segments. One that had ended for
+    good, and is only opened by that, is not told again (R-7.2).
     """
     bit = 1 << (segment - 1)
+    returned, end = (callbacks.RETURNING, _TOLD) if told else (_MOVED, _COUNTED)
     got = f"""(CASE WHEN %(whole)s AND accepted | delivered | {bit} = (1 << total) - 1
                     THEN (1 << total) - 1 ELSE {bit} END)"""
     return hot.ask(
@@ -234,19 +246,22 @@ def receive_good(
                                 THEN 'delivered'::message_state
                                 WHEN failed & ~ {got} = 0
                                  AND accepted | delivered | {bit} = (1 << total) - 1
-                                THEN 'sent' ELSE state END
+                                THEN 'sent' ELSE state END,
+                   final_told = CASE WHEN state IN ('failed', 'rejected', 'expired')
+                                      AND reason IS DISTINCT FROM %(soft)s
+                                     THEN true ELSE final_told END
              WHERE id = ANY (%(ids)s::bigint[]) AND id BETWEEN %(low)s AND %(high)s
                AND delivered & {bit} = 0
                AND (state IN ('launched', 'queued', 'uncertain', 'sent')
                     OR state = 'failed' AND reason = %(soft)s
                     OR state IN ('failed', 'rejected', 'expired') AND attempt > %(attempt)s)
-            RETURNING id, campaign_id, old.state AS was, new.state AS became),
+            RETURNING {returned}{"" if told else ", id"}),
         others AS (
             INSERT INTO receipt_watch (message_id, segment, attempt, due_at)
             SELECT id, 0, 0, %(now)s + make_interval(secs => %(silence)s)
               FROM moved WHERE became = 'sent'
                 ON CONFLICT DO NOTHING)
-        {_COUNTED}
+        {end}
         """,
         {
             "whole": whole,
@@ -338,8 +353,8 @@ def _receive_bad(
                AND attempt {"=" if newest else ">"} %(attempt)s
                AND (state IN ('launched', 'queued', 'uncertain', 'sent')
                     OR state = 'failed' AND reason = %(soft)s)
-            RETURNING campaign_id, old.state AS was, new.state AS became)
-        {_COUNTED}
+            RETURNING {callbacks.RETURNING})
+        {_TOLD}
         """,
         {
             **words,
@@ -555,8 +570,8 @@ def end_silence(tx: Tx, ids: Sequence[int], now: datetime) -> Moves:
                    reason = NULL, mark = %(mark)s
              WHERE id = ANY (%(ids)s::bigint[]) AND state = 'sent' AND delivered <> 0
                AND failed = 0 AND state_at <= %(now)s - make_interval(secs => %(silence)s)
-            RETURNING campaign_id, old.state AS was, new.state AS became)
-        {_COUNTED}
+            RETURNING {callbacks.RETURNING})
+        {_TOLD}
         """,
         {"ids": ints(ids), "now": now, "mark": MARK_SILENCE, "silence": SILENCE_S},
     ).fetchall()

@@ -7,7 +7,7 @@ their turn, and what is on the wire can't be called back.
 
 from __future__ import annotations
 
-from engine.store import applications
+from engine.store import applications, callbacks
 from engine.store.db import Tx
 
 
@@ -22,7 +22,7 @@ def skip_deleted(tx: Tx, application_id: int, list_id: int) -> int:
         # campaign_list; feed has some ten rows; message_YYYYMMDD_pkey by their ranges; due is what
         # is to be retried, held what a person is to decide about; member_list_id_mobile_key for
         # each. Mostly there is no campaign at all.
-        """
+        f"""
         WITH running AS (
             SELECT id FROM campaign
              WHERE list_id = %(list)s AND started_at IS NOT NULL AND ended_at IS NULL),
@@ -41,7 +41,7 @@ def skip_deleted(tx: Tx, application_id: int, list_id: int) -> int:
               FROM running c JOIN held h ON h.campaign_id = c.id
               JOIN message m ON m.id = h.message_id
              WHERE m.state = 'uncertain'),
-        ended AS (
+        moved AS (
             UPDATE message SET state = 'skipped', state_at = now(), reason = 'deleted from the list'
              WHERE id IN (
                 SELECT w.id FROM waiting w
@@ -49,13 +49,14 @@ def skip_deleted(tx: Tx, application_id: int, list_id: int) -> int:
                     SELECT FROM member
                      WHERE list_id = %(list)s AND mobile = w.mobile AND deleted_at IS NULL))
                AND state IN ('queued', 'uncertain')
-            RETURNING campaign_id, old.state AS was),
+            RETURNING {callbacks.RETURNING}),
+        told AS ({callbacks.TOLD}),
         tallied AS (
             INSERT INTO tally (campaign_id, state, n)
-            SELECT campaign_id, was, -count(*) FROM ended GROUP BY 1, 2
+            SELECT campaign_id, was, -count(*) FROM moved GROUP BY 1, 2
             UNION ALL
-            SELECT campaign_id, 'skipped', count(*) FROM ended GROUP BY 1)
-        SELECT FROM ended
+            SELECT campaign_id, 'skipped', count(*) FROM moved GROUP BY 1)
+        SELECT FROM moved
         """,
         {"list": list_id},
     )

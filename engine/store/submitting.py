@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
+from engine.store import callbacks
 from engine.store.arrays import ints
 from engine.store.db import Tx
 
@@ -34,7 +35,7 @@ def insert(tx: Tx, messages: Sequence[NewMessage]) -> list[int]:
     """Accept them all; their ids, in that order."""
     rows = tx.execute(
         # message_YYYYMMDD_pkey, due_pkey
-        """
+        f"""
         WITH new AS MATERIALIZED (
             SELECT next_id() AS id, w.*
               FROM unnest(%s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
@@ -42,12 +43,14 @@ def insert(tx: Tx, messages: Sequence[NewMessage]) -> list[int]:
                    WITH ORDINALITY
                    AS w (application_id, class, mobile, sender, text, encoding, flash, due_at,
                          not_after, n)),
-        made AS (
+        moved AS (
             INSERT INTO message (id, application_id, class, state_at, created_at, mobile, sender,
                                  text, encoding, flash, not_after)
             SELECT id, application_id, class, now(), now(), mobile, sender, text, encoding,
                    nullif(flash, false), not_after
-              FROM new ORDER BY n),
+              FROM new ORDER BY n
+            RETURNING {callbacks.RETURNING_BORN}),
+        told AS ({callbacks.BORN}),
         waiting AS (
             INSERT INTO due (message_id, class, due_at)
             SELECT id, class, coalesce(due_at, now()) FROM new ORDER BY n)

@@ -29,7 +29,7 @@ from engine.domain.inbound import (
 )
 from engine.domain.settings import OPTOUT_SCOPE, OPTOUT_WINDOW, RESPONSES_PER_HOUR
 from engine.domain.words import fold, opt_out_words
-from engine.store import settings
+from engine.store import callbacks, settings
 from engine.store.arrays import ints, literal, texts
 from engine.store.db import Tx
 from engine.store.inbox import Meant, Placed
@@ -379,14 +379,17 @@ def _reply(tx: Tx, replies: Sequence[tuple[Asked, Reply]], now: datetime) -> dic
     if not replies:
         return {}
     made = tx.execute(
-        """
-        INSERT INTO message (id, application_id, class, state_at, created_at, mobile, sender, text,
-                             encoding)
-        SELECT next_id(), r.application_id, 0, %s, %s, r.mobile, r.sender, r.text, 'auto'
-          FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[])
-               WITH ORDINALITY AS r (application_id, mobile, sender, text, n)
-         ORDER BY r.n
-        RETURNING id
+        f"""
+        WITH moved AS (
+            INSERT INTO message (id, application_id, class, state_at, created_at, mobile, sender,
+                                 text, encoding)
+            SELECT next_id(), r.application_id, 0, %s, %s, r.mobile, r.sender, r.text, 'auto'
+              FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[])
+                   WITH ORDINALITY AS r (application_id, mobile, sender, text, n)
+             ORDER BY r.n
+            RETURNING {callbacks.RETURNING_BORN}),
+        told AS ({callbacks.BORN})
+        SELECT id FROM moved ORDER BY id
         """,
         (
             now,
