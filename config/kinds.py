@@ -97,6 +97,14 @@ Rate = Annotated[
     float,
     Meta(ge=0, le=1_000_000, extra=_expected("segments per second, 0 (no limit) to 1000000")),
 ]
+RequestRate = Annotated[
+    float,
+    Meta(ge=0, le=1_000_000, extra=_expected("requests per second, 0 (no limit) to 1000000")),
+]
+Connections = Annotated[int, Meta(ge=1, le=100_000, extra=_expected("a whole number, 1 to 100000"))]
+Mebibytes = Annotated[
+    int, Meta(ge=1, le=65_536, extra=_expected("mebibytes, a whole number from 1 to 65536"))
+]
 Seconds = Annotated[float, Meta(ge=0.01, le=86400, extra=_expected("seconds, 0.01 to 86400"))]
 Days = Annotated[float, Meta(ge=0.01, le=30, extra=_expected("days, 0.01 to 30"))]
 Times = Annotated[int, Meta(ge=1, le=100, extra=_expected("a whole number, 1 to 100"))]

@@ -15,6 +15,7 @@ from config.lines import line_of
 from config.settings import (
     Alphabet,
     Carrier,
+    Http,
     LongMessages,
     MailTls,
     Route,
@@ -96,6 +97,7 @@ def _contradictions(settings: Settings) -> Iterator[Fault]:
         if other != carrier.name:
             yield Fault(("carriers", carrier.name), f"differs from carriers.{other} in case only")
         yield from _carrier(carrier)
+    yield from _http(settings.http)
     if settings.smtp is not None:
         yield from _smtp(settings.smtp)
     if (first := settings.callbacks.first_gap_s) > (most := settings.callbacks.most_gap_s):
@@ -159,15 +161,26 @@ def _profile(carrier: Carrier, keys: Keys) -> Iterator[Fault]:
             yield Fault((*keys, "tlvs", at, "tag"), why)
 
 
-def _tls(tls: Tls, keys: Keys) -> Iterator[Fault]:
-    for name in ("ca_file", "certificate", "key"):
-        file = getattr(tls, name)
+def _http(http: Http) -> Iterator[Fault]:
+    yield from _readable(http, ("http",), "tls_certificate", "tls_key")
+    if http.tls_key is not None and http.tls_certificate is None:
+        yield Fault(("http", "tls_key"), "a key without its certificate; name that, too")
+
+
+def _readable(table: Http | Tls, keys: Keys, *names: str) -> Iterator[Fault]:
+    """Files that are named and can't be read."""
+    for name in names:
+        file = getattr(table, name)
         if file is not None:
             try:
                 Path(file).open("rb").close()
             except OSError as error:
                 why = f"the file can't be read: {error.strerror}"
                 yield Fault((*keys, name), why, value=file)
+
+
+def _tls(tls: Tls, keys: Keys) -> Iterator[Fault]:
+    yield from _readable(tls, keys, "ca_file", "certificate", "key")
     if tls.key is not None and tls.certificate is None:
         yield Fault((*keys, "key"), "a key without its certificate; name that, too")
     if tls.ca_file is not None and not tls.verify:

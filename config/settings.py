@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from config import statuses
 from config.kinds import (
     Address,
+    Connections,
     Count,
     Country,
     DatabaseUrl,
@@ -26,6 +27,7 @@ from config.kinds import (
     Host,
     KeptDays,
     Listen,
+    Mebibytes,
     Name,
     Npi,
     Password,
@@ -34,6 +36,7 @@ from config.kinds import (
     Priority,
     Rate,
     ReceiptRequest,
+    RequestRate,
     Seconds,
     Secret,
     ServiceType,
@@ -73,6 +76,14 @@ class Http(Struct, frozen=True, kw_only=True):
     """[http]: API, /metrics, /healthz, /readyz. By default only this machine can ask."""
 
     listen: Listen = "127.0.0.1:8080"
+    tls_certificate: File | None = None
+    """None: without TLS."""
+    tls_key: File | None = None
+    """None: it is in the certificate's file."""
+    connections: Connections = 500
+    user_rate: RequestRate = 2000.0
+    json_limit_mib: Mebibytes = 8
+    csv_limit_mib: Mebibytes = 512
 
     @property
     def host(self) -> str:

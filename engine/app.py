@@ -19,7 +19,7 @@ from pathlib import Path
 import trio
 
 from config.load import ConfigError
-from config.settings import Settings
+from config.settings import Http, Settings
 from engine import clock, expiry, inbound, log, nodes, pulse
 from engine.api import alone, server
 from engine.api.service import Api
@@ -149,9 +149,9 @@ async def run(
         wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         with trio.open_signal_receiver(*wanted) as signals:
             async with trio.open_nursery() as nursery:
-                api = _api(db, gateway, metrics) if serving else None
+                api = _api(db, settings.http, gateway, metrics) if serving else None
                 app = server.application(metrics.registry, lambda: missing(gateway), api)
-                addresses = await nursery.start(_serve_http, app, settings.http.listen, ending)
+                addresses = await nursery.start(_serve_http, app, settings.http, ending)
                 nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
                 nursery.start_soon(nodes.sweep, db, sweep, swept, start.node_id, start.epoch)
@@ -199,8 +199,8 @@ async def run(
         log.info("engine.stopped", node=settings.node.name)
 
 
-def _api(db: Database, gateway: Gateway, metrics: Metrics) -> Api:
-    return Api(db, user_rate=server.USER_RATE, woken=gateway.look, count=metrics.process.request)
+def _api(db: Database, http: Http, gateway: Gateway, metrics: Metrics) -> Api:
+    return Api(db, http=http, woken=gateway.look, count=metrics.process.request)
 
 
 run_api = alone.run
@@ -292,12 +292,12 @@ def _collect_less() -> None:
 
 async def _serve_http(
     app: object,
-    listen: str,
+    http: Http,
     ending: trio.Event,
     *,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await server.serve(app, listen, shutdown=ending.wait, task_status=task_status)  # type: ignore[arg-type]
+    await server.serve(app, http, shutdown=ending.wait, task_status=task_status)  # type: ignore[arg-type]
 
 
 async def drain(gateway: Gateway, fleet: Fleet) -> None:

@@ -27,7 +27,7 @@ async def run(settings: Settings, db: Database) -> None:
     db.watch(metrics.process.transaction)
     metrics.process.watch_pool(db.pool)
     away: list[str] = []
-    api = Api(db, user_rate=server.USER_RATE, count=metrics.process.request)
+    api = Api(db, http=settings.http, count=metrics.process.request)
     app = server.application(metrics.registry, lambda: away, api)
     ending = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -37,7 +37,7 @@ async def run(settings: Settings, db: Database) -> None:
                 task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
             ) -> None:
                 await server.serve(
-                    app, settings.http.listen, shutdown=ending.wait, task_status=task_status
+                    app, settings.http, shutdown=ending.wait, task_status=task_status
                 )
                 nursery.cancel_scope.cancel()
 

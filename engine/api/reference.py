@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import trio
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
@@ -21,6 +23,9 @@ ABOUT: Final = """JSON over HTTP. Every request names a user of an application, 
 (`siaran user token NAME`) as `Authorization: Bearer TOKEN`, or by HTTP Basic with `NAME` (of the
 application `default`) or `APPLICATION/NAME` and a password. Who asks sees that application only:
 what belongs to another is not found. Viewers read, operators send, admins configure."""
+
+_MAKING: Final = threading.Lock()
+"""FastAPI silences warnings while it makes models, which goes for all threads: one at a time."""
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/ProblemDocument"}
 
@@ -39,16 +44,23 @@ def add_to(app: FastAPI) -> None:
         return HTMLResponse(_page(_document(app)))
 
 
+async def prepare(app: FastAPI) -> None:
+    """Makes the document, and with it the models of all routes, in a thread."""
+    if app.openapi_schema is None:
+        await trio.to_thread.run_sync(_document, app, abandon_on_cancel=True)
+
+
 def _document(app: FastAPI) -> dict[str, Any]:
     """OpenAPI 3.1 of all routes of the API, made once."""
-    if app.openapi_schema is None:
-        app.openapi_schema = _completed(
-            get_openapi(
-                title="Siaran", version=VERSION, summary="SMS by SMPP", description=ABOUT,
-                routes=app.routes,
-            )
-        )  # fmt: skip
-    return app.openapi_schema
+    with _MAKING:
+        if app.openapi_schema is None:
+            app.openapi_schema = _completed(
+                get_openapi(
+                    title="Siaran", version=VERSION, summary="SMS by SMPP", description=ABOUT,
+                    routes=app.routes,
+                )
+            )  # fmt: skip
+        return app.openapi_schema
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

@@ -5,27 +5,24 @@ at least one bind of each carrier is up. Both name what is missing.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
 
 import trio
 from fastapi import FastAPI, Response
 from hypercorn.config import Config
-from hypercorn.trio import serve as hypercorn_serve
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 
-from engine.api import v1
+from config.settings import Http
+from engine.api import reference, v1
+from engine.api.certificate import Certificate
+from engine.api.connections import GRACE_S, Connections
+from engine.api.limits import PATIENCE, Patience
 from engine.api.service import Api
 from engine.domain.errors import Refused
 
 Ready = Callable[[], list[str]]
 
-
-USER_RATE = 2_000.0
-"""Requests a second of a user, and as many at once: what runs wild must not take all of a server."""
-
-HEADERS_S = 5
-"""Within so many seconds the head of a request has to be there; who says nothing is cut then."""
-
-MOST_REQUESTS = 100_000
+MOST_REQUESTS: Final = 100_000
 """Requests of a connection, before it is to be opened again."""
 
 
@@ -47,8 +44,6 @@ def application(registry: CollectorRegistry, missing: Ready, api: Api | None = N
         response.status_code = 503 if what else 200
         return {"status": "waiting" if what else "ready", "missing": what}
 
-    # Last: FastAPI makes the API's models when a request first comes as far as its routes, a tenth
-    # of a second that no scrape should cost the binds.
     if api is not None:
         v1.add_to(app, api)
     return app
@@ -76,36 +71,47 @@ class _One(CollectorRegistry):
 
 async def serve(
     app: FastAPI,
-    listen: str,
+    http: Http,
     *,
     shutdown: Callable[[], Awaitable[None]],
+    patience: Patience = PATIENCE,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until `shutdown` returns; starts with the addresses it listens on.
 
-    Raises Refused, in a group of the nurseries, when it can't listen there.
+    Raises Refused when it can't listen there, or has no certificate for it.
     """
+    certificate = None
+    if http.tls_certificate is not None:
+        certificate = Certificate(http.tls_certificate, http.tls_key)
+    try:
+        listeners = await trio.open_tcp_listeners(http.port, host=http.host)
+    except OSError as error:
+        raise Refused(
+            f'http.listen = "{http.listen}": can\'t listen there: {error.strerror}; is an engine'
+            " running already? Another port can be set in siaran.toml; 0 is one that is free"
+        ) from error
+    scheme = "http" if certificate is None else "https"
     config = Config()
-    config.bind = [listen]
     config.accesslog = None
     config.errorlog = None
-    config.graceful_timeout = 1.0
-    config.keep_alive_timeout = HEADERS_S
+    config.graceful_timeout = GRACE_S
+    config.keep_alive_timeout = patience.head_s
+    config.ssl_handshake_timeout = patience.head_s
     config.keep_alive_max_requests = MOST_REQUESTS
     config.include_server_header = False
-    try:
-        await hypercorn_serve(app, config, shutdown_trigger=shutdown, task_status=task_status)  # type: ignore[arg-type]
-    except* OSError as group:
-        (error, *_) = _leaves(group)
-        raise Refused(
-            f'http.listen = "{listen}": can\'t listen there: {error.strerror}; is an engine running'
-            " already? Another port can be set in siaran.toml; 0 is one that is free"
-        ) from error
+    connections = Connections(
+        app, config, certificate=certificate, most=http.connections, write_s=patience.write_s
+    )
+    async with trio.open_nursery() as nursery:
+        # FastAPI makes the API's models when they are first needed: a quarter of a second, which
+        # would stop the binds beside it. In a thread they go on.
+        nursery.start_soon(reference.prepare, app)
+        task_status.started([f"{scheme}://{_shown(one)}" for one in listeners])
+        await connections.serve(listeners, shutdown)
+        nursery.cancel_scope.cancel()
 
 
-def _leaves(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _shown(listener: trio.SocketListener) -> str:
+    host, port, *_ = listener.socket.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -13,10 +13,12 @@ from typing import Annotated, Concatenate, Final, ParamSpec, Protocol, TypeVar
 import trio
 from fastapi import Depends, Request
 
+from config.settings import Http
 from engine import clock
+from engine.api import guard
 from engine.api.credentials import Doorkeeper
 from engine.api.gathering import Gathering
-from engine.api.limits import Buckets, too_many
+from engine.api.limits import PATIENCE, Buckets, Patience, too_many
 from engine.operations import Actor, submitting
 from engine.store.db import Database, Tx
 
@@ -46,14 +48,17 @@ class Api:
         self,
         db: Database,
         *,
-        user_rate: float,
+        http: Http,
+        patience: Patience = PATIENCE,
         woken: Woken | None = None,
         count: Callable[[int], None] = lambda status: None,
     ) -> None:
         self.db = db
+        self.http = http
+        self.patience = patience
         self._seats = trio.CapacityLimiter(SEATS)
         self._long = trio.CapacityLimiter(LONG)
-        self._rates = Buckets(user_rate)
+        self._rates = Buckets(http.user_rate)
         self._woken = woken
         self.count = count
         self._told = float("-inf")
@@ -82,10 +87,12 @@ class Api:
         call = functools.partial(verb, self.db, *args, **kwargs)
         return await trio.to_thread.run_sync(call, limiter=self._long, abandon_on_cancel=True)
 
-    def admit(self, actor: Actor) -> None:
-        """Counts a request of the user's. Raises Problem above the limit."""
+    async def admit(self, authorization: str | None) -> Actor:
+        """Who asks, of whom a request is counted. Raises Problem for nobody, and above the limit."""
+        actor = await self.doorkeeper.who(authorization)
         if (wait_s := self._rates.take(actor, trio.current_time())) > 0:
             raise too_many(wait_s)
+        return actor
 
     async def _accept(self, requests: Sequence[submitting.Request]) -> list[submitting.Outcome]:
         now = trio.current_time()
@@ -113,10 +120,9 @@ async def served(request: Request) -> Api:
 
 
 async def asker(request: Request) -> Actor:
-    """Who asks. Raises Problem for nobody, and above the limit."""
-    api = api_of(request)
-    actor = await api.doorkeeper.who(request.headers.get("authorization"))
-    api.admit(actor)
+    """Who asks: the guard has let nobody else come so far."""
+    actor = request.scope[guard.ASKER]
+    assert isinstance(actor, Actor)
     return actor
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, FastAPI
 
 from engine.api import campaigns, desk, lists, messages, reference
-from engine.api.limits import Guard
+from engine.api.guard import Guard
 from engine.api.problems import answer_with_problems
 from engine.api.service import Api
 
@@ -16,7 +18,15 @@ def add_to(app: FastAPI, api: Api) -> None:
     """Serves the API under /v1, its OpenAPI document and its reference."""
     app.state.api = api
     answer_with_problems(app)
-    app.add_middleware(Guard, count=api.count)
+    app.add_middleware(
+        Guard,
+        admit=api.admit,
+        count=api.count,
+        ready=partial(reference.prepare, app),
+        json_mib=api.http.json_limit_mib,
+        csv_mib=api.http.csv_limit_mib,
+        pause_s=api.patience.body_s,
+    )
     v1 = APIRouter(prefix="/v1")
     for router in ROUTERS:
         v1.include_router(router)

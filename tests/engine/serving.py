@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import ssl
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 import trio
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from config.settings import Http
 from engine import clock
 from engine.api import server
+from engine.api.limits import PATIENCE, Patience
 from engine.api.service import Api
 from engine.domain import credentials as rules
 from engine.domain.roles import Role
@@ -26,7 +31,10 @@ from engine.store import users
 from engine.store.db import Database, Tx
 from tests.engine.conftest import Stage
 
-PATIENCE_S = 20.0
+WAIT_S = 20.0
+
+OPEN = Http(listen="127.0.0.1:0", user_rate=0)
+"""A port that is free, and no limit for a user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +62,14 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """A server, and the database that it serves."""
+    """A server, and the database that it serves; `ca`: by what its certificate is known."""
 
     host: str
     port: int
     database: Database
+    ca: ssl.SSLContext | None = None
+    ending: trio.Event = field(default_factory=trio.Event)
+    ended: trio.Event = field(default_factory=trio.Event)
 
     @staticmethod
     def of(address: str, database: Database) -> Served:
@@ -100,7 +111,7 @@ class Served:
             headers["Authorization"] = authorization
         if key is not None:
             headers["Idempotency-Key"] = key
-        with trio.fail_after(PATIENCE_S):
+        with trio.fail_after(WAIT_S):
             return await trio.to_thread.run_sync(
                 self._send, method, path, octets, headers, abandon_on_cancel=True
             )
@@ -108,17 +119,20 @@ class Served:
     def _send(
         self, method: str, path: str, octets: bytes | None, headers: dict[str, str]
     ) -> Answer:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
+        connection = self._connection()
         with contextlib.closing(connection):
-            # Who refuses a body need not read all of it: then the answer is there all the same.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, path, octets, headers)
+            connection.request(method, path, octets, headers)
             answer = connection.getresponse()
             return Answer(
                 status=answer.status,
                 headers={name.lower(): value for name, value in answer.getheaders()},
                 text=answer.read().decode(),
             )
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self.ca is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=WAIT_S)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=WAIT_S, context=self.ca)
 
     async def token(self, name: str, *, role: str = "admin", application: str = "default") -> str:
         """A user of that role, with a token."""
@@ -155,9 +169,9 @@ class Served:
             lambda tx: credentials.revoke(tx, actor, name, "all", now=clock.utc_now())
         )
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What stands in the database."""
-        return self.database.run(lambda tx: tx.execute(sql).fetchall())
+        return self.database.run(lambda tx: tx.execute(statement).fetchall())
 
     @contextlib.contextmanager
     def locked(self, table: str) -> Iterator[None]:
@@ -167,6 +181,23 @@ class Served:
             yield
             connection.rollback()
 
+    async def end(self) -> None:
+        """Tells it to end, and waits until it has."""
+        self.ending.set()
+        await self.ended.wait()
+
+    def unplug(self) -> None:
+        """The database lets nobody in any more."""
+        [[name]] = self.rows("SELECT current_database()")
+        elsewhere = make_conninfo(self.database.url, dbname="siaran")
+        with psycopg.connect(elsewhere, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
+            )
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
     async def until_waiting(self) -> None:
         """Come back when a transaction waits for a lock."""
 
@@ -175,17 +206,19 @@ class Served:
             while tx.execute(waits).fetchone() is None:
                 tx.execute("SELECT pg_sleep(0.005)")
 
-        with trio.fail_after(PATIENCE_S):
+        with trio.fail_after(WAIT_S):
             await trio.to_thread.run_sync(self.database.run, wait, abandon_on_cancel=True)
 
 
 @asynccontextmanager
-async def serving(stage: Stage, *, user_rate: float = 0) -> AsyncIterator[Served]:
+async def serving(
+    stage: Stage, http: Http = OPEN, patience: Patience = PATIENCE
+) -> AsyncIterator[Served]:
     """The API alone, on the stage's database."""
     database = Database.open(stage.road.database.url)
-    api = Api(database, user_rate=user_rate)
+    api = Api(database, http=http, patience=patience)
     app = server.application(Metrics().registry, list, api)
-    ending = trio.Event()
+    served = Served("", 0, stage.road.database)
     with contextlib.closing(database):
         async with trio.open_nursery() as nursery:
 
@@ -193,11 +226,20 @@ async def serving(stage: Stage, *, user_rate: float = 0) -> AsyncIterator[Served
                 task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
             ) -> None:
                 await server.serve(
-                    app, "127.0.0.1:0", shutdown=ending.wait, task_status=task_status
+                    app,
+                    http,
+                    shutdown=served.ending.wait,
+                    patience=patience,
+                    task_status=task_status,
                 )
+                served.ended.set()
 
             nursery.start_soon(api.run)
             [address] = await nursery.start(serve)
-            yield Served.of(address, stage.road.database)
-            ending.set()
+            there = urllib.parse.urlsplit(address)
+            assert there.hostname is not None
+            assert there.port is not None
+            served.host, served.port = there.hostname, there.port
+            yield served
+            served.ending.set()
             nursery.cancel_scope.cancel()

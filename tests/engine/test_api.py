@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from tests.engine.conftest import Stage
-from tests.engine.serving import Answer, Served, serving
+from tests.engine.serving import OPEN, Answer, Served, serving
 
 NUMBER = "+64211234567"
 
@@ -282,7 +283,7 @@ async def test_the_second_is_told_to_wait_while_the_first_is_under_way(stage: St
 
 @pytest.mark.trio
 async def test_who_sends_too_much_is_told_when_to_go_on(stage: Stage) -> None:
-    async with serving(stage, user_rate=3) as api:
+    async with serving(stage, replace(OPEN, user_rate=3)) as api:
         token = await api.token("anna")
         other = await api.token("olga")
         answers = [await api.get("/v1/messages/1", token=token) for _ in range(8)]
