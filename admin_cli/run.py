@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,7 +16,7 @@ from engine import app as engine
 app = single("Run the engine in the foreground.")
 
 
-class _Role(StrEnum):
+class Role(StrEnum):
     """What a process does (design: process roles)."""
 
     GATEWAY = "gateway"
@@ -25,7 +27,7 @@ class _Role(StrEnum):
 def run(
     desk: Desk,
     role: Annotated[
-        list[_Role] | None,
+        list[Role] | None,
         typer.Option(
             "--role", help="of these alone, instead of all: binds and queue, or the HTTP API"
         ),
@@ -37,11 +39,14 @@ def run(
     `siaran smsc` listens. Busy clients of the HTTP API take nothing from the binds when they have a
     process of their own: then each process needs an http.listen of its own.
     """
+    # What ends a process that stands still (systemd's watchdog, SIGABRT) shows where it stood.
+    with contextlib.suppress(OSError):  # standard error is no file
+        faulthandler.enable()
     settings = desk.settings()
-    roles = set(role or _Role)
+    roles = set(role or Role)
     with desk.database() as database:
-        if _Role.GATEWAY in roles:
-            serving = _Role.API in roles
+        if Role.GATEWAY in roles:
+            serving = Role.API in roles
             shell.run(engine.run, settings, database, desk.settings, serving)
         else:
             shell.run(engine.run_api, settings, database)
