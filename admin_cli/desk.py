@@ -31,10 +31,11 @@ BROKEN_PIPE = 141  # as a shell counts a program that SIGPIPE ended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One command's asker and answer."""
+    """One command's asker and answer. `named`: the application was said, not taken for granted."""
 
     config: Path | None
     app: str
+    named: bool
     by: str
     json: bool
     yes: bool
@@ -221,9 +222,11 @@ def _with_common(
 def _seat(given: Mapping[str, Any]) -> Desk:
     """The desk of what was given on the command line, before it or in the environment."""
     config = given.get("config") or os.environ.get("SIARAN_CONFIG")
+    app = given.get("app") or os.environ.get("SIARAN_APP")
     return Desk(
         config=Path(config) if config else None,
-        app=given.get("app") or os.environ.get("SIARAN_APP") or "default",
+        app=app or "default",
+        named=bool(app),
         by=given.get("by") or _login(),
         json=given.get("json", False),
         yes=given.get("yes", False),

@@ -7,7 +7,7 @@ finds it held goes on to the next), so several nodes need no election.
 from collections.abc import Sequence
 from datetime import datetime
 
-from engine.store import audit, callbacks
+from engine.store import audit
 from engine.store.db import Tx
 
 # Members become rows in chunks, at most AHEAD messages before the turns need them: the first
@@ -147,7 +147,7 @@ def feed_chunk(
     row = tx.execute(
         # member_pkey or campaign_recipient_pkey for the range, in its order, with
         # member_list_id_mobile_key for each; the insert fills one partition from the end
-        f"""
+        """
         WITH c AS (
             SELECT id, application_id, list_id, from_campaign_id, sender, fed_member_id,
                    last_member_id, started_at
@@ -169,24 +169,27 @@ def feed_chunk(
               WHERE c.from_campaign_id IS NOT NULL
                 AND r.id > c.fed_member_id AND r.id <= c.last_member_id
               ORDER BY r.id LIMIT %(chunk)s)),
-        moved AS (
+        made AS (
             INSERT INTO message (id, campaign_id, application_id, class, state, state_at,
                                  created_at, mobile, sender, reason, params)
             SELECT next_id(), c.id, c.application_id, 2,
                    CASE WHEN k.deleted THEN 'skipped' ELSE %(state)s END::message_state,
                    %(now)s, %(now)s, k.mobile, c.sender,
                    CASE WHEN k.deleted THEN 'deleted from the list' ELSE %(reason)s END,
-                   nullif(k.params, '{{}}')
+                   nullif(k.params, '{}')
               FROM c CROSS JOIN chunk k ORDER BY k.id
-            RETURNING {callbacks.RETURNING_BORN}),
-        told AS ({callbacks.BORN}),
+            RETURNING id, state),
         counted AS (
             SELECT count(*)::int AS n, min(id) AS first, max(id) AS last,
-                   count(*) FILTER (WHERE became = 'skipped')::int AS skipped FROM moved),
+                   count(*) FILTER (WHERE state = 'skipped')::int AS skipped FROM made),
         fed AS (
             INSERT INTO feed (application_id, campaign_id, next_id, last_id)
             SELECT c.application_id, c.id, counted.first, counted.last FROM c, counted
              WHERE counted.n > 0 AND %(state)s = 'queued'),
+        ranged AS (
+            INSERT INTO campaign_range (campaign_id, first_id, last_id, n)
+            SELECT c.id, counted.first, counted.last, counted.n FROM c, counted
+             WHERE counted.n > 0),
         tallied AS (
             INSERT INTO tally (campaign_id, state, n)
             SELECT c.id, t.state, t.n

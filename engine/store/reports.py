@@ -1,16 +1,22 @@
 """What a campaign's report says beside its counts: segments, replies, opt-outs, numbers by state.
 
-The messages of a campaign have no index of their own, since one would cost every launch. Their ids
-begin at the day on which it started and end with the day on which it ended, so partitions outside
-of these days are not read.
+The messages of a campaign have no index of their own, since one would cost every launch. They are
+found by the ranges of ids that they were made in (`campaign_range`), or else, for a campaign that an
+engine of an older version has begun, in the days from its start to its end.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from engine.domain.message import MessageState
+from engine.store.arrays import ints
 from engine.store.db import Tx
+
+_NEAR = 20_000
+"""Ranges that are so near to each other are read as one: others' rows between cost less than a
+search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +28,7 @@ class Span:
 
 
 def span(tx: Tx, started_at: datetime, ended_at: datetime | None) -> Span:
-    """Tell where the messages of a campaign lie that ran from `started_at` to `ended_at`.
+    """Tell in which days the messages of a campaign lie that ran from `started_at` to `ended_at`.
 
     While it runs, rows can still be made: then the end is the day after tomorrow.
     """
@@ -36,65 +42,173 @@ def span(tx: Tx, started_at: datetime, ended_at: datetime | None) -> Span:
     return Span(first=row[0], end=row[1])
 
 
-def segments_sent(tx: Tx, campaign_id: int, span: Span) -> tuple[int, int]:
+_NEVER = (1 << 53) - 1  # above every id (design 14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a campaign's messages are: in ranges of ids, each from `firsts[i]` to `lasts[i]`."""
+
+    firsts: tuple[int, ...]
+    lasts: tuple[int, ...]
+
+    @property
+    def first_id(self) -> int:
+        """No message of it is before this one, and no answer to it."""
+        return self.firsts[0] if self.firsts else _NEVER
+
+
+def place(tx: Tx, campaign_id: int) -> Place:
+    """Tell where the messages of a campaign are; nowhere for one that has none."""
+    ranges = tx.execute(  # campaign_range_pkey: one for 5,000 messages
+        """
+        SELECT first_id, last_id, n FROM campaign_range WHERE campaign_id = %s ORDER BY first_id
+        """,
+        (campaign_id,),
+    ).fetchall()
+    row = tx.execute(  # campaign_pkey
+        "SELECT fed, started_at, ended_at FROM campaign WHERE id = %s", (campaign_id,)
+    ).fetchone()
+    if row is None or row[1] is None:
+        return Place(firsts=(), lasts=())
+    fed, started_at, ended_at = row
+    if fed != sum(n for *_, n in ranges):
+        days = span(tx, started_at, ended_at)
+        return Place(firsts=(days.first,), lasts=(days.end - 1,))
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for first, last, _ in ranges:
+        if lasts and first - lasts[-1] <= _NEAR:
+            lasts[-1] = max(lasts[-1], last)
+        else:
+            firsts.append(first)
+            lasts.append(last)
+    return Place(firsts=tuple(firsts), lasts=tuple(lasts))
+
+
+def first_of(tx: Tx, campaign_ids: Sequence[int]) -> int:
+    """An id that is not above that of the first message of these campaigns."""
+    row = tx.execute(
+        # campaign_pkey
+        """
+        SELECT coalesce(first_id(day_of(min(started_at))), %s) FROM campaign
+         WHERE id = ANY (%s::bigint[])
+        """,
+        (_NEVER, ints(campaign_ids)),
+    ).fetchone()
+    assert row is not None
+    first: int = row[0]
+    return first
+
+
+def segments_sent(tx: Tx, campaign_id: int, place: Place) -> tuple[int, int]:
     """Count the segments of a campaign that the SMSC took, and those that are on the handset."""
-    # A parallel scan of the partitions in the span: pruned by id, no index helps a whole campaign.
+    # message_YYYYMMDD_pkey for each range.
     row = tx.execute(
         """
-        SELECT coalesce(sum(bit_count(accepted::bit(32))), 0)::bigint,
-               coalesce(sum(bit_count(delivered::bit(32))), 0)::bigint
-          FROM message
-         WHERE id >= %s AND id < %s AND campaign_id = %s AND accepted <> 0
+        SELECT coalesce(sum(bit_count(m.accepted::bit(32))), 0)::bigint,
+               coalesce(sum(bit_count(m.delivered::bit(32))), 0)::bigint
+          FROM unnest(%s::bigint[], %s::bigint[]) AS r (first, last)
+          JOIN message m ON m.id >= r.first AND m.id <= r.last
+         WHERE m.campaign_id = %s AND m.accepted <> 0
         """,
-        (span.first, span.end, campaign_id),
+        (ints(place.firsts), ints(place.lasts), campaign_id),
     ).fetchone()
     assert row is not None
     return row[0], row[1]
 
 
-def replies(tx: Tx, application_id: int, campaign_id: int, first_id: int) -> int:
-    """Count the MO that answer a campaign whose first message id is not below `first_id`."""
-    # inbox_application, in the partitions from the campaign's first day on.
-    row = tx.execute(
-        "SELECT count(*) FROM inbox WHERE application_id = %s AND id >= %s AND campaign_id = %s",
-        (application_id, first_id, campaign_id),
-    ).fetchone()
-    assert row is not None
-    count: int = row[0]
-    return count
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known of a campaign's rows that were dropped for their age: sums (R-9.3)."""
+
+    messages: Mapping[MessageState, int]
+    segments: int
+    segments_delivered: int
+    replies: int
+    opted_out: int
 
 
-def opted_out(tx: Tx, application_id: int, list_id: int, since: datetime) -> int:
-    """Count the numbers that opted out of a list since the campaign to it started."""
-    # consent_mobile by its application: consent has one row an event, far fewer than messages.
-    row = tx.execute(
+def past(tx: Tx, campaign_id: int) -> Past:
+    """What days that are gone have left of a campaign; zeros, mostly."""
+    rows = tx.execute(  # past_campaign
+        "SELECT what, key, sum(n)::bigint FROM past WHERE campaign_id = %s GROUP BY 1, 2",
+        (campaign_id,),
+    ).fetchall()
+    known = {(what, key): n for what, key, n in rows}
+    return Past(
+        messages={state: n for state in MessageState if (n := known.get(("message", state), 0))},
+        segments=known.get(("segment", "accepted"), 0),
+        segments_delivered=known.get(("segment", "delivered"), 0),
+        replies=sum(n for (what, _), n in known.items() if what == "mo"),
+        opted_out=known.get(("mo", "opt-out"), 0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What subscribers answered to a campaign: MO by what they were taken for.
+
+    `opted_out`: recipients who answered with an opt-out command; who says it twice is one.
+    """
+
+    by_meaning: Mapping[str, int]
+    opted_out: int
+
+
+def answers(
+    tx: Tx, application_id: int, campaign_ids: Sequence[int], first_id: int
+) -> dict[int, Answers]:
+    """Count what answers campaigns of an application; those that nobody answered are left out.
+
+    `first_id` is not above the id of their first message.
+    """
+    rows = tx.execute(
+        # inbox_application, in the partitions from the first campaign's first day on. A number may
+        # be scrubbed; the message that it answers stays, and is another for each recipient.
         """
-        SELECT count(DISTINCT mobile) FROM consent
-        WHERE application_id = %s AND list_id = %s AND event = 'out' AND at >= %s
+        SELECT campaign_id, coalesce(meaning, 'reply'), count(*),
+               count(DISTINCT coalesce(message_id, id)) FILTER (WHERE meaning = 'opt-out')
+          FROM inbox
+         WHERE application_id = %s AND id >= %s AND campaign_id = ANY (%s::bigint[])
+         GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
         """,
-        (application_id, list_id, since),
-    ).fetchone()
-    assert row is not None
-    count: int = row[0]
-    return count
+        (application_id, first_id, ints(campaign_ids)),
+    )
+    found: dict[int, Answers] = {}
+    for campaign_id, meaning, n, recipients in rows:
+        before = found.get(campaign_id, NOTHING)
+        found[campaign_id] = Answers(
+            by_meaning={**before.by_meaning, meaning: n}, opted_out=before.opted_out + recipients
+        )
+    return found
+
+
+NOTHING: Final = Answers(by_meaning={}, opted_out=0)
 
 
 def numbers(
-    tx: Tx, campaign_id: int, state: MessageState, *, after_id: int, end_id: int, rows: int
+    tx: Tx,
+    campaign_id: int,
+    state: MessageState,
+    *,
+    first_id: int,
+    last_id: int,
+    rows: int,
 ) -> list[tuple[Any, ...]]:
-    """Give the next messages of a campaign in a state with after_id < id < end_id, by id.
+    """Give the next messages of a campaign in a state with first_id ≤ id ≤ last_id, by id.
 
     Tuples of (id, mobile, state_at, sent_at, reason, params), at most `rows` of maybe a million.
     """
-    # message_YYYYMMDD_pkey of each day in the span, in order; a page goes on where the last one
-    # ended, so that the pages together read each row once.
+    # message_YYYYMMDD_pkey of each day, in order; a page goes on where the last one ended, so that
+    # the pages together read each row once.
     return tx.execute(
         """
         SELECT id, mobile, state_at, sent_at, reason, params FROM message
-        WHERE id > %s AND id < %s AND campaign_id = %s AND state = %s
+        WHERE id >= %s AND id <= %s AND campaign_id = %s AND state = %s
         ORDER BY id LIMIT %s
         """,
-        (after_id, end_id, campaign_id, state, rows),
+        (first_id, last_id, campaign_id, state, rows),
     ).fetchall()
 
 
