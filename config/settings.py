@@ -367,6 +367,30 @@ class Callbacks(Struct, frozen=True, kw_only=True):
     give_up_after_days: Days = 5.0
 
 
+class LogFormat(StrEnum):
+    """What a line of the log is."""
+
+    TEXT = "text"
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """From which level on something is in the log."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """[log]: what is written to standard error (R-9.1)."""
+
+    format: LogFormat = LogFormat.TEXT
+    level: LogLevel = LogLevel.INFO
+    show_mobiles: bool = False
+
+
 DEFAULT_CARRIER: Final = Carrier(name="default", host="127.0.0.1", system_id="siaran")
 """With no carrier configured: where `siaran smsc` listens."""
 
@@ -390,3 +414,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = catch_all((DEFAULT_CARRIER,))
     smtp: Smtp | None = None
     callbacks: Callbacks = Callbacks()
+    log: Log = Log()

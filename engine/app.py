@@ -64,7 +64,7 @@ async def run(
     `serving`: the HTTP API, too; without it /metrics, /healthz and /readyz alone.
     `reread` gives the configuration as it is by then, for SIGHUP and `siaran carrier reload`.
     """
-    log.start()
+    log.start(settings.log.format, settings.log.level, mobiles=settings.log.show_mobiles)
     _collect_less()
     metrics = Metrics()
     db.watch(metrics.process.transaction)
@@ -266,6 +266,9 @@ class Reloading:
             routes = new.routes != self.now.routes
             mail = new.smtp != self.now.smtp
             kept = new.retention != self.now.retention
+            written = new.log != self.now.log
+            if written:
+                log.start(new.log.format, new.log.level, mobiles=new.log.show_mobiles)
             self.outbox.smtp = new.smtp
             self.now = new
             self.gateway.network = network
@@ -276,6 +279,7 @@ class Reloading:
         words += ["routes changed"] if routes else []
         words += ["the mail server changed"] if mail else []
         words += [f"rows are kept for {self.now.retention.days} days"] if kept else []
+        words += ["the log changed"] if written else []
         return "; ".join(words) or "nothing has changed"
 
 

@@ -22,7 +22,7 @@ LAST_S = 2.0
 
 async def run(settings: Settings, db: Database) -> None:
     """Serves until SIGTERM or SIGINT."""
-    log.start()
+    log.start(settings.log.format, settings.log.level, mobiles=settings.log.show_mobiles)
     metrics = Metrics()
     db.watch(metrics.process.transaction)
     metrics.process.watch_pool(db.pool)

@@ -20,6 +20,8 @@ from config.settings import (
     Binds,
     Carrier,
     Http,
+    Log,
+    LogLevel,
     LongMessages,
     Node,
     Route,
@@ -451,3 +453,23 @@ async def test_a_configuration_that_cant_be_used_changes_nothing(
         await stage.until(lambda: engine.logged("reload"), "a reload")
         assert "nothing has changed" in engine.logged("reload")[0]
         await stage.settled(stage.campaign(3), delivered=3)
+
+
+@pytest.mark.trio
+async def test_a_reload_changes_what_is_in_the_log(stage: Stage) -> None:
+    """R-9.1: the level, while everything goes on; nobody is bound anew for it."""
+    async with stage.smsc() as a:
+        quiet = settings(carrier("a", a.port))
+        async with stage.running(quiet) as engine:
+            await bound(stage, engine, 1)
+            first = open_sessions(stage)
+            engine.settings = replace(quiet, log=Log(level=LogLevel.WARNING))
+            assert await answered(stage, asked(stage, "reload")) == (False, "the log changed")
+            told = len(engine.lines)
+            assert await answered(stage, asked(stage, "reload")) == (False, "nothing has changed")
+            assert len(engine.lines) == told, "a command is an info"
+            assert open_sessions(stage) == first
+            engine.settings = quiet
+            assert await answered(stage, asked(stage, "reload")) == (False, "the log changed")
+            await answered(stage, asked(stage, "reload"))
+            assert len(engine.lines) > told
