@@ -44,7 +44,7 @@ _NONE = "no carrier is configured, so that is where `siaran smsc` would listen"
 class Finding:
     """What one check found: that all is well (`exit` 0), or what is wrong and what to do."""
 
-    what: str  # configuration, database, carrier, mail
+    what: str  # configuration, database, replication, carrier, mail
     name: str | None = None  # the carrier's
     exit: int
     says: str
@@ -63,7 +63,8 @@ Tell = Callable[[Finding], None]
 def check(desk: Desk) -> None:
     """Check configuration, database, a bind to each carrier, and the mail server: a line each.
 
-    The database is opened (the embedded one is started when it doesn't run), and every carrier is
+    The database is opened (the embedded one is started when it doesn't run). Of a server by URL it
+    is said what its replication is worth, and each server of the URL is asked. Every carrier is
     bound to and unbound from again, in each mode that it is configured with. A carrier that allows
     no more binds than those of an engine that runs refuses this one. The mail server is connected
     to, with STARTTLS and credentials as configured; no mail is sent.
@@ -87,6 +88,8 @@ def check(desk: Desk) -> None:
         width = max(width, *(len(f"carrier {carrier.name}") for carrier in settings.carriers))
         tell(Finding(what="configuration", exit=DONE, says=_configured(desk, settings)))
         tell(_database(desk, settings))
+        for finding in _servers(desk, settings):
+            tell(finding)
         for finding in _unrouted(desk, settings):
             tell(finding)
         shell.run(_carriers, settings.carriers, tell)
@@ -140,6 +143,31 @@ def _database(desk: Desk, settings: Settings) -> Finding:
     schema = f"the schema is up to date ({found.schema_version})"
     says = f"{where}: PostgreSQL {found.server_version}, {schema}"
     return Finding(what="database", exit=DONE, says=says)
+
+
+def _servers(desk: Desk, settings: Settings) -> list[Finding]:
+    """Replication and poolers: one line when all is well, else one for each doubt."""
+    try:
+        with desk.database() as opened:
+            found = database.replication(settings, opened)
+            deaf = database.deaf(settings, opened)
+    except (Refused, Unreachable):
+        return []  # said already
+    findings = []
+    if deaf is not None:
+        findings.append(Finding(what="database", exit=DONE, warns=True, says=deaf))
+    if found is not None:
+        summary, doubts = found
+        findings += [
+            Finding(
+                what="replication",
+                exit=REFUSED if doubt.grave else DONE,
+                warns=not doubt.grave,
+                says=doubt.says,
+            )
+            for doubt in doubts
+        ] or [Finding(what="replication", exit=DONE, says=summary)]
+    return findings
 
 
 def _mail(desk: Desk, smtp: Smtp | None) -> Finding:

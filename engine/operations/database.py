@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.settings import Settings
-from engine.domain.errors import Refused
+from engine.domain.errors import Refused, Unreachable
+from engine.domain.replication import Doubt, doubts, summary
 from engine.store import embedded, migrations, server
 from engine.store.db import Database
 from engine.store.embedded import Stopped
@@ -56,6 +57,41 @@ def status(settings: Settings) -> Status:
         socket=None,
         clients=found.clients,
     )
+
+
+def replication(settings: Settings, database: Database) -> tuple[str, list[Doubt]] | None:
+    """How the configured server is replicated, in a line, and what is to be doubted about it.
+
+    None for the embedded one, and for a server alone that nobody follows. May take the time-out of
+    each server that doesn't answer. Raises Unreachable.
+    """
+    if settings.database.url is None:
+        return None
+    found = server.replication(database)
+    doubted = doubts(found)
+    alone = not (found.servers or found.followers or found.waits_for)
+    return None if alone and not doubted else (summary(found), doubted)
+
+
+def deaf(settings: Settings, database: Database) -> str | None:
+    """Why engines would not hear of a person's words at once; None: they would."""
+    url = settings.database.listen_url
+    if url is None:
+        return (
+            "a pooler stands before the server, so engines hear of commands within a second, not at"
+            " once; set database.listen_url to the server itself"
+            if database.pooled
+            else None
+        )
+    try:
+        with contextlib.closing(Database.open(url.reveal(), size=1)) as other:
+            if other.pooled:
+                return "database.listen_url leads to a pooler, through which nothing is heard"
+            if not server.same(database, other):
+                return "database.listen_url leads to another server or database than database.url"
+    except (Refused, Unreachable) as error:
+        return f"database.listen_url: {error}"
+    return None
 
 
 def migrate(settings: Settings) -> list[str]:

@@ -113,8 +113,9 @@ class Database:
         self.pooled = False
         """Whether a pooler (PgBouncer and the like) stands between us and the server."""
         self._size = size
-        self._parameters = parameters_of(url, application_name)
-        self._servers = Servers(self._parameters)
+        self.parameters = parameters_of(url, application_name)
+        """What it connects with. They may hold a password."""
+        self._servers = Servers(self.parameters)
         listening = (
             parameters_of(listen_url, application_name, key="database.listen_url")
             if listen_url
@@ -336,8 +337,8 @@ class Database:
         """Which database this is, without secrets, as error messages name it."""
         if self._lease is not None:
             return f"the embedded database of {self._lease.home}"
-        hosts = self._parameters.get("host") or self._parameters.get("hostaddr") or "localhost"
-        return f'database "{self._parameters.get("dbname") or ""}" at {hosts}'
+        hosts = self.parameters.get("host") or self.parameters.get("hostaddr") or "localhost"
+        return f'database "{self.parameters.get("dbname") or ""}" at {hosts}'
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when its transaction ends."""

@@ -78,14 +78,17 @@ class Servers:
                 failures.append(f"{name_of(parameters)}: {reason(error)}")
                 continue
             try:
-                timeline = _timeline(connection)
+                timeline = timeline_of(connection)
             except psycopg.Error as error:
                 connection.close()
                 failures.append(f"{name_of(parameters)}: {reason(error)}")
                 continue
-            if self._takes(parameters, timeline):
+            if timeline and self._takes(parameters, timeline):
                 return connection, timeline
             connection.close()
+            if timeline == 0:
+                failures.append(f"{name_of(parameters)}: a standby")
+                continue
             failures.append(
                 f"{name_of(parameters)}: an old primary (timeline {timeline}; another server was"
                 f" promoted to {self.timeline}), which has to be stopped and made a standby"
@@ -115,7 +118,7 @@ class Servers:
         for parameters in others:
             try:
                 with psycopg.connect(**parameters, **how) as connection:
-                    timeline = _timeline(connection)
+                    timeline = timeline_of(connection)
             except psycopg.Error:
                 continue  # a standby, or away
             if timeline > known and self._takes(parameters, timeline):
@@ -187,8 +190,8 @@ def reason(error: psycopg.Error) -> str:
     return "takes no changes (a standby?)" if line == "session is read-only" else line
 
 
-def _timeline(connection: Connection) -> int:
-    """Which history a server that takes writes is writing; rises by one or more at a promotion."""
+def timeline_of(connection: Connection) -> int:
+    """Which history a server that takes writes is writing, rising with each promotion; 0: a standby."""
     row = connection.execute(
         # The first eight digits of a WAL file's name. (pg_control_checkpoint() says it only after
         # the next checkpoint.)
