@@ -44,6 +44,7 @@ COMMANDS = {
     "campaign": ("admin_cli.campaigns", "Campaigns: create, schedule, watch"),
     "message": ("admin_cli.messages", "Single messages: send, show, query, cancel, resolve"),
     "inbox": ("admin_cli.inbox", "What subscribers wrote"),
+    "callback": ("admin_cli.callbacks", "Callbacks: replies and receipts, posted to an address"),
     "mail": ("admin_cli.mails", "Mails: what waits, what could not be sent"),
     "response": ("admin_cli.responses", "Auto-responses: what subscribers are answered"),
     "optout-command": ("admin_cli.optout_commands", "Words that opt out"),

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 
 from engine.domain.errors import Refused
 
-__all__ = ["KEY_HEADER", "SIGNATURE_HEADER", "check_headers", "check_url", "is_public"]
+__all__ = [
+    "KEY_HEADER",
+    "SIGNATURE_HEADER",
+    "check_headers",
+    "check_secret",
+    "check_url",
+    "is_public",
+    "masked",
+]
 
 KEY_HEADER: Final = "Idempotency-Key"
 """The same value each time that an event is posted."""
@@ -129,6 +137,33 @@ def _check_host(where: str, host: str, *, in_brackets: bool, allow_private: bool
             f"{where}: {host} is this machine or a private network; allow_private = true under"
             " [callbacks] in siaran.toml allows that"
         )
+
+
+def masked(url: str) -> str:
+    """The URL as it is shown and logged: without what its query says, which may be a secret.
+
+    >>> masked("https://api.example.com/sms?key=hush&v=2")
+    'https://api.example.com/sms?key=…&v=…'
+    """
+    address, mark, query = url.partition("?")
+    names = [part.partition("=") for part in query.split("&")] if query else []
+    shown = "&".join(f"{name}=…" if equals else "…" for name, equals, _ in names)
+    return f"{address}{mark}{shown}"
+
+
+def check_secret(what: str, text: str, *, least: int = 1) -> str:
+    """A secret out of a file, without the line break after it. Raises Refused, never showing it."""
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if len(secret) < least:
+        asked = "it is empty" if least == 1 else f"{len(secret)} characters"
+        raise Refused(f"{what}: {asked}; at least {least} are needed")
+    if len(secret) > LONGEST_VALUE:
+        raise Refused(f"{what}: {len(secret):,} characters; at most {LONGEST_VALUE:,} are allowed")
+    if not secret.isprintable():
+        raise Refused(
+            f"{what}: it has a line break or another control character; give a file of one line"
+        )
+    return secret
 
 
 def check_headers(pairs: Iterable[str], *, oauth: bool) -> dict[str, str]:

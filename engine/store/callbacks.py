@@ -1,4 +1,4 @@
-"""Endpoints, and the events that are due to them (R-7.1–7.4).
+"""Endpoints, and the events that are due to them (R-7.2, R-7.4).
 
 An event is a row of `outbox`, written by the statement that makes it true. `TOLD` and `BORN` are
 parts of such statements; where no application has an endpoint (`receipts_wanted`), the turns leave
@@ -374,6 +374,19 @@ def dead(tx: Tx, application_id: int, kind: Kind | None, limit: int | None) -> l
             },
         )
         return cursor.fetchall()
+
+
+def left_dead(tx: Tx, application_id: int, ids: Sequence[int]) -> dict[int, Kind]:
+    """Those of `ids` that are dead events of the application."""
+    rows = tx.execute(
+        # outbox_dead_pkey
+        """
+        SELECT id, kind FROM outbox_dead
+         WHERE id = ANY (%s::bigint[]) AND application_id = %s AND kind IN ('reply', 'receipt')
+        """,
+        (ints(ids), application_id),
+    )
+    return {number: Kind(kind) for number, kind in rows}
 
 
 def replay(tx: Tx, application_id: int, ids: Sequence[int] | None, rows: int) -> list[Dead]:
