@@ -7,7 +7,7 @@ finds it held goes on to the next), so several nodes need no election.
 from collections.abc import Sequence
 from datetime import datetime
 
-from engine.store import audit
+from engine.store import audit, callbacks
 from engine.store.db import Tx
 
 # Members become rows in chunks, at most AHEAD messages before the turns need them: the first
@@ -147,7 +147,7 @@ def feed_chunk(
     row = tx.execute(
         # member_pkey or campaign_recipient_pkey for the range, in its order, with
         # member_list_id_mobile_key for each; the insert fills one partition from the end
-        """
+        f"""
         WITH c AS (
             SELECT id, application_id, list_id, from_campaign_id, sender, fed_member_id,
                    last_member_id, started_at
@@ -169,19 +169,20 @@ def feed_chunk(
               WHERE c.from_campaign_id IS NOT NULL
                 AND r.id > c.fed_member_id AND r.id <= c.last_member_id
               ORDER BY r.id LIMIT %(chunk)s)),
-        made AS (
+        moved AS (
             INSERT INTO message (id, campaign_id, application_id, class, state, state_at,
                                  created_at, mobile, sender, reason, params)
             SELECT next_id(), c.id, c.application_id, 2,
                    CASE WHEN k.deleted THEN 'skipped' ELSE %(state)s END::message_state,
                    %(now)s, %(now)s, k.mobile, c.sender,
                    CASE WHEN k.deleted THEN 'deleted from the list' ELSE %(reason)s END,
-                   nullif(k.params, '{}')
+                   nullif(k.params, '{{}}')
               FROM c CROSS JOIN chunk k ORDER BY k.id
-            RETURNING id, state),
+            RETURNING {callbacks.RETURNING_BORN}),
+        told AS ({callbacks.BORN}),
         counted AS (
             SELECT count(*)::int AS n, min(id) AS first, max(id) AS last,
-                   count(*) FILTER (WHERE state = 'skipped')::int AS skipped FROM made),
+                   count(*) FILTER (WHERE became = 'skipped')::int AS skipped FROM moved),
         fed AS (
             INSERT INTO feed (application_id, campaign_id, next_id, last_id)
             SELECT c.application_id, c.id, counted.first, counted.last FROM c, counted
