@@ -15,7 +15,7 @@ from admin_cli.desk import Desk, command, single
 from admin_cli.main import DONE, REFUSED, UNREACHABLE, USAGE
 from config.load import ConfigError
 from config.settings import DEFAULT_CARRIER, BindMode, MailTls
-from engine.operations import Refused, Unreachable, database, outbox, senders
+from engine.operations import Refused, Unreachable, database, nodes, outbox, senders
 from smpp import status, transport
 from smpp.pdu import Bind, Mode
 from smpp.session import BindFailed, SessionClosed, open_session
@@ -91,6 +91,8 @@ def check(desk: Desk) -> None:
         for finding in _servers(desk, settings):
             tell(finding)
         for finding in _unrouted(desk, settings):
+            tell(finding)
+        for finding in _nodes(desk):
             tell(finding)
         shell.run(_carriers, settings.carriers, tell)
         tell(_mail(desk, settings.smtp))
@@ -217,6 +219,16 @@ def _unrouted(desk: Desk, settings: Settings) -> list[Finding]:
         )
         for address, application in found
     ]
+
+
+def _nodes(desk: Desk) -> list[Finding]:
+    """What of the engines that share the database somebody should know. Nothing without them."""
+    try:
+        with desk.database() as opened:
+            found = opened.run(nodes.warnings)
+    except (Refused, Unreachable):
+        return []
+    return [Finding(what="nodes", exit=DONE, warns=True, says=one) for one in found]
 
 
 async def _carriers(carriers: tuple[Carrier, ...], tell: Tell) -> None:

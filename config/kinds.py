@@ -105,6 +105,7 @@ Connections = Annotated[int, Meta(ge=1, le=100_000, extra=_expected("a whole num
 Mebibytes = Annotated[
     int, Meta(ge=1, le=65_536, extra=_expected("mebibytes, a whole number from 1 to 65536"))
 ]
+LeaseSeconds = Annotated[float, Meta(ge=1, le=600, extra=_expected("seconds, 1 to 600"))]
 Seconds = Annotated[float, Meta(ge=0.01, le=86400, extra=_expected("seconds, 0.01 to 86400"))]
 Days = Annotated[float, Meta(ge=0.01, le=30, extra=_expected("days, 0.01 to 30"))]
 Times = Annotated[int, Meta(ge=1, le=100, extra=_expected("a whole number, 1 to 100"))]

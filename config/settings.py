@@ -26,6 +26,7 @@ from config.kinds import (
     File,
     Host,
     KeptDays,
+    LeaseSeconds,
     Listen,
     Mebibytes,
     Name,
@@ -70,6 +71,7 @@ class Node(Struct, frozen=True, kw_only=True):
     """[node]: this engine among those that share the database (R-8.4)."""
 
     name: Name = field(default_factory=socket.gethostname)
+    lease_s: LeaseSeconds = 10.0
 
 
 class Http(Struct, frozen=True, kw_only=True):

@@ -10,11 +10,14 @@ import hashlib
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -28,26 +31,31 @@ from engine.control import Control
 from engine.dispatch import Dispatch
 from engine.domain.errors import Refused, Unreachable
 from engine.domain.outbound import MOST_SEGMENTS
-from engine.domain.routing import Routing
 from engine.gateway import turn
 from engine.gateway.asking import Asking
 from engine.gateway.fleet import Fleet
 from engine.gateway.gateway import Gateway
-from engine.gateway.plans import Network, plan_of, routes_of
-from engine.lease import Lease
+from engine.gateway.plans import Network, heard, network_of, plan_of, routes_of, told
+from engine.lease import NodeLease
 from engine.metrics import Metrics
+from engine.metrics.process import release
 from engine.outbox.worker import Worker
+from engine.sharing import Sharing
 from engine.standing import Standing
 from engine.store import control as store_control
-from engine.store import listening
+from engine.store import listening, peers
 from engine.store import nodes as store_nodes
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.embedded import default_home
 from engine.store.home import Home
+from engine.store.nodes import Process
 from engine.tracing import Tracing
 
 # Of the 10 s in which an engine must be gone, so many are for answers that are still out.
 DRAIN_S = 8.0
+
+# The routes of other nodes are looked at this often.
+FOLLOW_S = 2.0
 
 # And so many for a database that says nothing, once the binds are unbound.
 LAST_S = 0.5
@@ -69,14 +77,22 @@ async def run(
     metrics = Metrics()
     db.watch(metrics.process.transaction)
     metrics.process.watch_pool(db.pool)
-    with only_one(default_home(), settings.node.name):
+    with only_one(default_home(), settings.node.name) as place:
         now = clock.utc_now()
         await db.transact(store_nodes.housekeep, now)
-        lease = Lease(store_nodes.LEASE_S / 2)
+        process = Process(
+            instance=uuid.uuid4().hex,
+            place=place,
+            host=socket.gethostname(),
+            version=release(),
+            lease_s=settings.node.lease_s,
+        )
         asked_at = clock.boottime()
-        start = await db.transact(store_nodes.start, settings.node.name, now)
+        start = await db.transact(store_nodes.start, settings.node.name, now, process)
+        lease = NodeLease(start.node_id, start.epoch, process.lease_s)
         lease.renewed(asked_at)
-        network = await db.transact(_network, settings)
+        others = await db.transact(peers.routes_of_others, start.node_id)
+        network = await db.transact(_network, settings, start.node_id, others)
         _name(network, metrics)
         log.info(
             "engine.started",
@@ -89,14 +105,16 @@ async def run(
         gateway = Gateway(
             db=db,
             metrics=metrics,
-            node_id=start.node_id,
-            epoch=start.epoch,
             lease=lease,
             network=network,
             mo=send_mo,
             most_segments=MOST_SEGMENTS,
         )
+        gateway.rest(start.draining)
+        metrics.nodes.name(settings.node.name, start.epoch)
         fleet = Fleet(gateway, metrics, random.Random())
+        sharing = Sharing(db, lease, gateway.limited, fleet.share)
+        gateway.opened = sharing.look
         standing = Standing(gateway, metrics.traffic)
         metrics.carriers.watch(standing.facts)
         mo = inbound.Inbound(
@@ -109,7 +127,14 @@ async def run(
         )
         outbox = Worker(db=db, metrics=metrics, node_id=start.node_id, smtp=settings.smtp)
         reloading = Reloading(
-            db=db, gateway=gateway, fleet=fleet, outbox=outbox, now=settings, reread=reread
+            db=db,
+            node_id=start.node_id,
+            gateway=gateway,
+            fleet=fleet,
+            outbox=outbox,
+            now=settings,
+            others=others,
+            reread=reread,
         )
         asking = Asking(gateway)
         tracing = Tracing(gateway.binds.values, trace_socket(settings.node.name))
@@ -118,7 +143,9 @@ async def run(
             node_id=start.node_id,
             binds=standing.rows,
             pause=gateway.pause,
+            rest=gateway.rest,
             verbs={
+                "drain": lambda _: drained(gateway),
                 "rebind": fleet.rebind,
                 "reload": lambda _: reloading.reload(),
                 "query": asking.query,
@@ -141,6 +168,7 @@ async def run(
         def heard() -> None:
             dispatch.look()
             control.look()
+            sharing.look()
 
         def moved(server: str) -> None:
             log.warning("database.moved", to=server)
@@ -152,9 +180,13 @@ async def run(
                 api = _api(db, settings.http, gateway, metrics) if serving else None
                 app = server.application(metrics.registry, lambda: missing(gateway), api)
                 addresses = await nursery.start(_serve_http, app, settings.http, ending)
-                nursery.start_soon(nodes.keep_lease, db, lease, metrics, start.node_id, start.epoch)
+                nursery.start_soon(
+                    nodes.keep_lease, db, lease, process, metrics, gateway.drop_binds
+                )
+                nursery.start_soon(nodes.take_over, db, lease, metrics, dispatch.look)
+                nursery.start_soon(nodes.count, db, metrics)
                 nursery.start_soon(nodes.note_closed, db, gateway.closed, gateway.noted)
-                nursery.start_soon(nodes.sweep, db, sweep, swept, start.node_id, start.epoch)
+                nursery.start_soon(nodes.sweep, db, sweep, swept, lease)
                 nursery.start_soon(nodes.housekeep, db)
                 nursery.start_soon(
                     expiry.run,
@@ -162,6 +194,8 @@ async def run(
                     metrics.traffic.days_waiting,
                     lambda: reloading.now.retention.days,
                 )
+                nursery.start_soon(sharing.run)
+                nursery.start_soon(reloading.follow)
                 nursery.start_soon(dispatch.run)
                 if api is not None:
                     nursery.start_soon(api.run)
@@ -195,8 +229,12 @@ async def run(
             with suppress(
                 Unreachable, CommitUnknown, store_nodes.Fenced
             ):  # then the lease runs out by itself
-                await db.transact(store_nodes.stop, start.node_id, start.epoch, clock.utc_now())
+                await db.transact(store_nodes.stop, lease.node_id, lease.epoch, clock.utc_now())
         log.info("engine.stopped", node=settings.node.name)
+
+
+Others = Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
+"""The routes of the other nodes, by their names."""
 
 
 def _api(db: Database, http: Http, gateway: Gateway, metrics: Metrics) -> Api:
@@ -207,17 +245,21 @@ run_api = alone.run
 """The HTTP API in a process of its own."""
 
 
-def _network(tx: Tx, settings: Settings) -> Network:
+def _network(tx: Tx, settings: Settings, node_id: int, others: Others) -> Network:
     """The configured carriers and routes, with their numbers in the database."""
-    routing = Routing(routes_of(settings.routes))
+    own = routes_of(settings.routes)
+    peers.tell_routes(tx, node_id, [told(route) for route in own])
+    routing, everywhere = network_of(
+        own, [(name, [heard(row) for row in rows]) for name, rows in others]
+    )
     plans = {
         carrier.name: plan_of(carrier, store_nodes.carrier_id(tx, carrier.name))
         for carrier in settings.carriers
     }
     route_ids = store_control.route_ids(tx, routing.keys)
-    store_control.tell_routes(tx, routing.carriers())
+    store_control.tell_routes(tx, everywhere.carriers())
     store_control.forget_routes(tx, route_ids.values())
-    return Network(plans=plans, routing=routing, route_ids=route_ids)
+    return Network(plans=plans, routing=routing, route_ids=route_ids, everywhere=everywhere)
 
 
 def _name(network: Network, metrics: Metrics) -> None:
@@ -230,10 +272,13 @@ class Reloading:
     """The configuration in force, and another one taken into force while the engine runs (R-9.2)."""
 
     db: Database
+    node_id: int
     gateway: Gateway
     fleet: Fleet
     outbox: Worker
     now: Settings
+    others: Others
+    """The routes of the other nodes."""
     reread: Callable[[], Settings]
     _one: trio.Lock = field(default_factory=trio.Lock)
 
@@ -243,6 +288,21 @@ class Reloading:
             log.info("reload", result=await self.reload())
         except Refused as error:
             log.error("reload.refused", reason=str(error))
+
+    async def follow(self) -> None:
+        """Hears which routes other nodes have, and goes by them."""
+        while True:
+            await trio.sleep(FOLLOW_S)
+            with suppress(Unreachable, CommitUnknown):  # `keep_lease` says so
+                others = await self.db.transact(peers.routes_of_others, self.node_id)
+                if others == self.others:
+                    continue
+                async with self._one:
+                    self.gateway.network = await self.db.transact(
+                        _network, self.now, self.node_id, others
+                    )
+                    self.others = others
+                    self.gateway.look()
 
     async def reload(self) -> str:
         """Reads the configuration and changes what it changes; answers what that was.
@@ -260,7 +320,7 @@ class Reloading:
                         f"[{name}] has changed, which needs a restart; nothing was changed"
                     )
             try:
-                network = await self.db.transact(_network, new)
+                network = await self.db.transact(_network, new, self.node_id, self.others)
             except (Unreachable, CommitUnknown) as error:
                 raise Refused(f"{error}; nothing was changed") from error
             routes = new.routes != self.now.routes
@@ -313,6 +373,14 @@ async def drain(gateway: Gateway, fleet: Fleet) -> None:
         await fleet.unbind()
 
 
+async def drained(gateway: Gateway) -> str:
+    """Launches nothing more, and waits for the answers that are out; answers when they have come."""
+    gateway.rest(True)
+    if not await gateway.rested():
+        raise Refused("the drain was taken back before the last answer had come")
+    return "nothing is on the wire"
+
+
 def missing(gateway: Gateway) -> list[str]:
     """What keeps the engine from doing its work, in words."""
     what = ["the database can't be reached"] if gateway.away else []
@@ -330,8 +398,12 @@ def trace_socket(node: str) -> Path:
 
 
 @contextmanager
-def only_one(home: Path, name: str) -> Iterator[None]:
-    """Holds the node's name on this machine. Raises Refused while another process has it."""
+def only_one(home: Path, name: str) -> Iterator[str]:
+    """Holds the node's name on this machine; what tells this place from all others.
+
+    Raises Refused while another process has it. The file has a number of its own, by which another
+    machine, or another home, is known in the database (`store.nodes.start`).
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = home / f"node-{name}.lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -343,6 +415,12 @@ def only_one(home: Path, name: str) -> Iterator[None]:
                 f'node "{name}" is running already on this machine; stop it, or give this one '
                 "another name (node.name)"
             ) from None
-        yield
+        number = os.pread(handle, 64, 0).decode(errors="replace").strip()
+        if len(number) != 32:
+            number = uuid.uuid4().hex
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{number}\n".encode(), 0)
+        # A home that was copied to another machine has the number of the first one.
+        yield f"{number}@{socket.gethostname()}"
     finally:
         os.close(handle)

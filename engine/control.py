@@ -12,7 +12,7 @@ import trio
 
 from engine import log
 from engine.domain.errors import Refused, Unreachable
-from engine.store import control
+from engine.store import control, peers
 from engine.store.control import BindRow, Command
 from engine.store.db import CommitUnknown, Database, Tx
 
@@ -31,6 +31,8 @@ class Control:
     binds: Callable[[], list[BindRow]]
     pause: Callable[[Mapping[int, str]], None]
     """Told the carriers that are paused, and why, at each look."""
+    rest: Callable[[bool], None]
+    """Told whether the node is drained, at each look."""
     verbs: Mapping[str, Verb]
     _written: list[BindRow] = field(default_factory=list)
     _begun: set[int] = field(default_factory=set)
@@ -55,17 +57,19 @@ class Control:
     async def _look(self) -> list[Command]:
         rows = self.binds()
 
-        def look(tx: Tx) -> tuple[dict[int, str], list[Command]]:
+        def look(tx: Tx) -> tuple[dict[int, str], bool, list[Command]]:
             if rows != self._written:
                 control.write_binds(tx, self.node_id, rows)
-            return control.paused(tx), control.asked(tx, self.node_id)
+            draining = peers.draining(tx, self.node_id)
+            return control.paused(tx), draining, control.asked(tx, self.node_id)
 
         try:
-            paused, commands = await self.db.transact(look)
+            paused, draining, commands = await self.db.transact(look)
         except (Unreachable, CommitUnknown):
             return []  # the gateway says in the log that the database is away
         self._written = rows
         self.pause(paused)
+        self.rest(draining)
         return commands
 
     async def _carry_out(self, command: Command) -> None:

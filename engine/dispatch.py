@@ -15,7 +15,7 @@ from engine import clock, log
 from engine.domain.campaign import CampaignState, Holding, next_turn
 from engine.domain.errors import Unreachable
 from engine.metrics import Metrics
-from engine.store import clearing, depths, dispatching, hours, queue
+from engine.store import clearing, depths, dispatching, hours, moment, queue
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.queue import Routes
 
@@ -94,7 +94,7 @@ class Dispatch:
             hungry = False
             try:
                 for application_id, name in await self.db.transact(
-                    dispatching.applications, clock.utc_now()
+                    lambda tx: dispatching.applications(tx, moment.now(tx))
                 ):
                     hungry |= await self._step(application_id, name)
                 if trio.current_time() - compacted > COMPACT_S:
@@ -112,7 +112,9 @@ class Dispatch:
                 self._wake = trio.Event()
 
     async def _step(self, application_id: int, name: str) -> bool:
-        done = await self.db.transact(step, application_id, clock.utc_now(), self.routes)
+        done = await self.db.transact(
+            lambda tx: step(tx, application_id, moment.now(tx), self.routes)
+        )
         if done is None:
             return False
         for campaign_id, state, reason in done.moved:

@@ -13,14 +13,13 @@ from datetime import datetime
 
 import trio
 
-from engine import clock
 from engine.arrived import Arrived
 from engine.domain import numbers, parts
 from engine.domain.errors import Unreachable
 from engine.domain.inbound import Decision, Reply, Standing, decide
 from engine.domain.parts import Piece
 from engine.metrics import Metrics
-from engine.store import inbox, nodes, subscribers
+from engine.store import inbox, moment, nodes, subscribers
 from engine.store.db import CommitUnknown, Database, Tx
 from engine.store.inbox import Mo, Placed, Seen, Taken
 from engine.store.subscribers import Asked
@@ -145,7 +144,7 @@ class Inbound:
 
 def _overdue(tx: Tx) -> tuple[int, Done]:
     """How many were stored as far as they came, and what was decided about them."""
-    now = clock.utc_now()
+    now = moment.now(tx)
     late = inbox.overdue(tx, now)
     return len(late), decide_about(tx, late, now)
 
@@ -154,7 +153,7 @@ def store(
     tx: Tx, mos: Sequence[Mo], closed: Sequence[tuple[int, str]], answered: Sequence[Seen]
 ) -> tuple[Taken, Done]:
     """Stores a batch, decides about it and does it; what became of it, and what was decided."""
-    now = clock.utc_now()
+    now = moment.now(tx)
     nodes.close_sessions(tx, closed, now)
     inbox.mark_answered(tx, answered)
     taken = inbox.take(tx, mos, now)

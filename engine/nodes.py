@@ -1,6 +1,7 @@
 """A node's life in the database: its lease, its sessions, the sweep of parked receipts, housekeeping."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -8,15 +9,21 @@ import trio
 
 from engine import clock, log
 from engine.domain.errors import Unreachable
-from engine.lease import Lease
+from engine.domain.nodes import SKEW_S, state_of
+from engine.lease import NodeLease
 from engine.metrics import Metrics
 from engine.operations import retention
-from engine.store import nodes
+from engine.store import nodes, peers
 from engine.store.db import CommitUnknown, Database
+from engine.store.nodes import Process
 
 T = TypeVar("T")
 
-RENEW_S = nodes.LEASE_S / 4
+LOOK_S = 1.0
+"""Nodes whose lease has run out are looked for this often."""
+COUNT_S = 5.0
+AGAIN_S = 1.0
+"""A database that is away is asked again this often, so that all leases are renewed soon after."""
 SWEEP_S = 1.0
 SWEEPS_FAR = 60
 """One of so many sweeps looks back over `nodes.SWEPT`, the others over `nodes.SWEPT_EACH`."""
@@ -24,25 +31,31 @@ NOTE_S = 1.0
 HOUSEKEEP_S = 3600.0
 TIDY_PAUSE_S = 0.1
 
-# Times are compared with the database's; further apart than this, somebody should look.
-SKEW_S = 2.0
-
 Closed = Sequence[tuple[int, str]]
 """Sessions that have fallen, and why."""
 
 
 async def keep_lease(
-    db: Database, lease: Lease, metrics: Metrics, node_id: int, epoch: int
+    db: Database,
+    lease: NodeLease,
+    process: Process,
+    metrics: Metrics,
+    drop: Callable[[], Awaitable[None]],
 ) -> None:
     """Renews the lease; Fenced when another process has taken the node's name.
 
+    Where only a lease was lost (this process was asleep, or away from the database for too long, and
+    another node has taken over), it takes another epoch and goes on: first `drop` has to drop the
+    binds, on which messages may still be answered that are others' by now.
     Each time, the node's clock is held against the database's.
     """
     apart = waits = False
+    by_s = 0.0
     while True:
+        lease.doubted = trio.Event()
         asked_at, before = clock.boottime(), clock.utc_now()
         try:
-            now = await db.transact(nodes.renew, node_id, epoch)
+            now = await _renew(db, lease, process, by_s, metrics, drop)
         except (Unreachable, CommitUnknown) as error:
             if not waits:  # once for all that a node does, however long it lasts
                 log.warning("node.waits", reason=str(error))
@@ -56,7 +69,57 @@ async def keep_lease(
                 apart = not apart
                 tell = log.warning if apart else log.info
                 tell("node.clock", ahead_of_database_s=round(by_s, 1), allowed_s=SKEW_S)
-        await trio.sleep(RENEW_S)
+        with trio.move_on_after(min(lease.lease_s / 4, AGAIN_S) if waits else lease.lease_s / 4):
+            await lease.doubted.wait()
+
+
+async def _renew(
+    db: Database,
+    lease: NodeLease,
+    process: Process,
+    skew_s: float,
+    metrics: Metrics,
+    drop: Callable[[], Awaitable[None]],
+) -> datetime:
+    try:
+        return await db.transact(nodes.renew, lease.node_id, lease.epoch, lease.lease_s, skew_s)
+    except nodes.Fenced:
+        epoch = await db.transact(nodes.resume, lease.node_id, process, clock.utc_now())
+    log.warning("node.resumed", lost_epoch=lease.epoch, epoch=epoch)
+    await drop()
+    lease.epoch = epoch
+    metrics.nodes.epoch(epoch)
+    return await db.transact(nodes.renew, lease.node_id, epoch, lease.lease_s, skew_s)
+
+
+async def take_over(
+    db: Database, lease: NodeLease, metrics: Metrics, taken: Callable[[], None]
+) -> None:
+    """Takes over from nodes whose lease has run out (R-8.4); `taken` is told of each."""
+    while True:
+        await trio.sleep(min(LOOK_S, lease.lease_s / 4))
+        if not lease.steady(clock.boottime()):
+            continue
+        try:
+            lost = await db.transact(peers.take_over, lease.node_id, lease.epoch)
+        except (Unreachable, CommitUnknown):
+            continue  # `keep_lease` says so
+        except nodes.Fenced:
+            lease.doubt()
+            continue
+        if lost is not None:
+            log.error("node.lost", node=lost.name, uncertain=lost.uncertain)
+            metrics.nodes.took_over(lost.uncertain)
+            taken()
+
+
+async def count(db: Database, metrics: Metrics) -> None:
+    """Tells the metrics how many nodes there are, and where they stand."""
+    while True:
+        with contextlib.suppress(Unreachable, CommitUnknown):  # `keep_lease` says so
+            found = await db.transact(peers.facts)
+            metrics.nodes.states(state_of(one) for one in found)
+        await trio.sleep(COUNT_S)
 
 
 def skew_s(before: datetime, database: datetime, after: datetime) -> float:
@@ -87,8 +150,7 @@ async def sweep(
     db: Database,
     join: Callable[..., T],
     joined: Callable[[T], None],
-    node_id: int,
-    epoch: int,
+    lease: NodeLease,
 ) -> None:
     """Joins parked receipts with their submissions, each second; at the start, all there are.
 
@@ -101,9 +163,9 @@ async def sweep(
         oldest = nodes.SWEPT if count % SWEEPS_FAR == 0 else nodes.SWEPT_EACH
         count += 1
         try:
-            joined(await db.transact(join, node_id, epoch, max(oldest, missed)))
+            joined(await db.transact(join, lease.node_id, lease.epoch, max(oldest, missed)))
             done = True
-        except (Unreachable, CommitUnknown):
+        except (Unreachable, CommitUnknown, nodes.Fenced):
             done = False  # `keep_lease` says so
         await trio.sleep(SWEEP_S)
         over = timedelta(seconds=trio.current_time() - began)

@@ -51,6 +51,7 @@ TASKS: Final = (
     "engine.inbound",
     "engine.nodes",
     "engine.outbox",
+    "engine.sharing",
     "engine.tracing",
 )
 APP: Final = ("engine.app", "engine.api")
@@ -65,8 +66,8 @@ TABLE: Final = (
     Rule(of="engine.clock"),
     Rule(of="engine.log", ours=("engine.clock",)),
     Rule(of="engine.arrived", ours=("smpp",)),
-    Rule(of="engine.lease"),
-    Rule(of="engine.metrics", ours=("engine.metrics",), others=("prometheus_client",)),
+    Rule(of="engine.lease", others=("trio",)),
+    Rule(of="engine.metrics", ours=("engine.metrics", "engine.domain"), others=("prometheus_client",)),
     Rule(of="engine.pulse", others=("trio",)),
     Rule(
         of="engine.domain",

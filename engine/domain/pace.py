@@ -134,6 +134,7 @@ class Pace:
         "_hold_until",
         "_learned",
         "_limit",
+        "_part",
         "_pause_s",
         "_paused_until",
         "_probe",
@@ -148,6 +149,7 @@ class Pace:
 
     def __init__(self, rate: float, now: float) -> None:
         self._limit = rate
+        self._part = 1.0
         self._bucket = Bucket(rate, now)
         # What it lets us, None: as much as is configured. It grows to 98 % of `_refused`, the rate
         # at which it last refused; or to `_target`, the rate before it was halved, and ends there.
@@ -175,7 +177,7 @@ class Pace:
     def allow(self, now: float) -> int:
         """How many PDUs may go out now; see `Bucket.allow`."""
         self._pass(now)
-        if now < self._paused_until:
+        if now < self._paused_until or (self._limit and not self._part):
             return 0
         allowed = self._bucket.allow(now)
         return min(allowed, 1) if self._cautious else allowed
@@ -190,6 +192,8 @@ class Pace:
     def next_at(self, now: float) -> float:
         """When `allow` will say something; `now` when it does."""
         self._pass(now)
+        if self._limit and not self._part:
+            return math.inf
         return max(now, self._paused_until, self._bucket.next_at(now))
 
     def rate(self, now: float) -> float:
@@ -205,6 +209,14 @@ class Pace:
     def configure(self, rate: float, now: float) -> None:
         """The configuration says otherwise now; what was learned stays where it is lower."""
         self._limit = rate
+        self._apply(now)
+
+    def share(self, part: float, now: float) -> None:
+        """Other nodes send to the carrier, too: only this part of what is configured is ours.
+
+        0: nothing may go out here. Where nothing is configured, there is nothing to share.
+        """
+        self._part = part
         self._apply(now)
 
     # ---- learning -----------------------------------------------------------------------------
@@ -325,7 +337,11 @@ class Pace:
             ceiling = self._target
         else:
             ceiling = math.inf
-        return min(ceiling, self._limit) if self._limit else ceiling
+        return min(ceiling, self._ours()) if self._limit else ceiling
+
+    def _ours(self) -> float:
+        """What of the configured rate is ours."""
+        return self._limit * self._part if self._part else SLOWEST
 
     def _reduce(self, factor: float, now: float) -> None:
         """A part of the present rate, or of what goes out when there is none."""
@@ -343,12 +359,12 @@ class Pace:
     def _apply(self, now: float) -> None:
         """Put the learned rate in force, or forget it where it is no longer the lower one."""
         if self._learned is not None:
-            enough = self._limit and self._learned >= self._limit
+            enough = self._limit and self._learned >= self._ours()
             back = self._refused is None and self._target is not None
             if enough or (back and self._learned >= (self._target or 0.0)):
                 self._learned = self._refused = self._target = self._probe_until = None
                 self._probe_at = math.inf
-        rate = self._limit
+        rate = self._ours() if self._limit else 0.0
         if self._learned is not None:
             learned = self._learned if self._probe_until is None else self._probe
             rate = min(learned, rate) if rate else learned

@@ -29,6 +29,7 @@ ADMINS: Final = frozenset(
         "carrier",
         "hours",
         "keyword",
+        "node",
         "optout-command",
         "prefix",
         "response",

@@ -138,8 +138,11 @@ class Routing:
         self._tables: dict[tuple[str | None, str | None, bool], Table] = {}
 
     def carriers(self) -> dict[str, list[str]]:
-        """The carriers of each route, by key."""
-        return {plan.key: [s.carrier for s in plan.route.shares] for plan in self._routes}
+        """The carriers of each route, by key; of two that match the same, those of both."""
+        found: dict[str, dict[str, None]] = {}
+        for plan in self._routes:
+            found.setdefault(plan.key, {}).update((s.carrier, None) for s in plan.route.shares)
+        return {key: list(names) for key, names in found.items()}
 
     def open(self, room: Set[str]) -> list[str]:
         """The routes (by key) on which one of the carriers with `room` may take a message."""

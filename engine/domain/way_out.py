@@ -16,9 +16,9 @@ class WayOut:
     """What there is between the queue and the SMSCs.
 
     `up_until` is the end of the last lease, None when there never was one; `engine` whether a lease
-    is live; `bind` whether an engine that has one has a bind that sends, of a carrier that is not
-    paused; `paused` are the carriers that would have one; `fell` why the last session of that kind
-    ended, None when none has.
+    is live; `bind` whether an engine that has one and is not drained has a bind that sends, of a
+    carrier that is not paused; `paused` are the carriers that would have one, `drained` the engines;
+    `fell` why the last session of that kind ended, None when none has.
     """
 
     up_until: datetime | None
@@ -26,6 +26,7 @@ class WayOut:
     bind: bool
     fell: str | None
     paused: tuple[str, ...] = ()
+    drained: tuple[str, ...] = ()
 
 
 OPEN = WayOut(up_until=None, engine=True, bind=True, fell=None)
@@ -41,6 +42,10 @@ def hindrance(way: WayOut, zone: ZoneInfo) -> str | None:
             f"no engine is up since {moment(way.up_until, zone)}: none is running, or it can't write "
             "to the database (its log says so); start one with `siaran run`"
         )
+    if not way.bind and way.drained:
+        names = ", ".join(way.drained)
+        who = f"node {names} is" if len(way.drained) == 1 else f"nodes {names} are"
+        return f"{who} drained; see `siaran node ls`, `siaran node drain NAME --undo`"
     if not way.bind and way.paused:
         names = ", ".join(way.paused)
         who = f"carrier {names} is" if len(way.paused) == 1 else f"carriers {names} are"

@@ -96,6 +96,12 @@ class Fleet:
         what = "1 bind" if len(ours) == 1 else f"{len(ours)} binds"
         return f"{what} of {name} bound anew"
 
+    def share(self, name: str, part: float) -> None:
+        """Sends to a carrier with a part of its rate, from now on."""
+        if (pace := self._paces.get(name)) is not None:
+            pace.share(part, trio.current_time())
+            self.gateway.look()
+
     async def unbind(self) -> None:
         """Unbinds from all carriers for good, without waiting for answers."""
         async with trio.open_nursery() as nursery:
@@ -110,6 +116,7 @@ class Fleet:
         pace = self._paces.get(plan.name)
         if pace is None:
             pace = self._paces[plan.name] = Pace(carrier.rate, now)
+            pace.share(0.0, now)  # until other nodes have made room (engine.sharing)
         pace.configure(carrier.rate, now)
         self._carriers[plan.name] = carrier
         modes = [kind.mode for kind in carrier.binds for _ in range(kind.count)]

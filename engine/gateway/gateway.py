@@ -9,7 +9,8 @@ What happens at each failure:
   ESME_RX_T_APPN so that the SMSC sends them again, its slots are free again, nothing was written.
 * The connection was lost in COMMIT: the turn's row is asked for (`nodes.turn_committed`) until there
   is an answer; then it is as if the COMMIT had said so.
-* Another process took the node's epoch (`Fenced`): the engine stops at once.
+* The node's epoch is over (`Fenced`): nothing was written, as if the database were away. Who keeps
+  the lease finds out whether it was taken over, and takes another epoch, or ends the engine.
 * The process was stopped between COMMIT and write, or the database was away before it, for so long
   that one may have: the database is asked, and when it can't tell, nothing is written and the binds
   are dropped.
@@ -32,7 +33,7 @@ from engine.gateway import turn
 from engine.gateway.binds import Bind
 from engine.gateway.plans import Network
 from engine.gateway.turn import Answer, Done, Partial, Received, Slots, Work
-from engine.lease import Lease
+from engine.lease import NodeLease
 from engine.metrics import Metrics
 from engine.store import control, dispatching, nodes
 from engine.store.db import CommitUnknown, Database, Tx
@@ -86,16 +87,19 @@ class Gateway:
 
     db: Database
     metrics: Metrics
-    node_id: int
-    epoch: int
-    lease: Lease
+    lease: NodeLease
     network: Network
     mo: trio.MemorySendChannel[Arrived]
     most_segments: int
+    opened: Callable[[], None] = lambda: None
+    """Told that a session is noted."""
     binds: dict[int, Bind] = field(default_factory=dict)
     paused: Mapping[int, str] = field(default_factory=dict)
     """Carriers that nothing is launched to, and why."""
     draining: bool = False
+    """The engine ends: nothing new is launched."""
+    resting: bool = False
+    """Somebody has drained the node: the same, until that is taken back."""
     _outage: Outage = field(default_factory=Outage)
     _number: int = 0
     _aged_at: float = -math.inf
@@ -127,14 +131,16 @@ class Gateway:
         """Notes a session in the database; waits while that is away."""
         while True:
             try:
-                return await self.db.transact(
+                session_id = await self.db.transact(
                     nodes.open_session,
-                    self.node_id,
-                    self.epoch,
+                    self.lease.node_id,
+                    self.lease.epoch,
                     bind.plan.id,
                     bind.name,
                     sends=bind.mode is not BindMode.RECEIVER,
                 )
+                self.opened()
+                return session_id
             except (Unreachable, CommitUnknown):
                 await trio.sleep(AWAY_S)
 
@@ -245,6 +251,25 @@ class Gateway:
                     continue
                 nursery.start_soon(self._turn, collected)
 
+    @property
+    def _at_rest(self) -> bool:
+        return self.draining or self.resting
+
+    def rest(self, resting: bool) -> None:
+        """Whether the node is to launch nothing; its binds stay, and what comes in is taken."""
+        if self.resting is not resting:
+            self.resting = resting
+            log.warning("node.drained") if resting else log.info("node.goes_on")
+            self.look()
+            self._ended.set()
+            self._ended = trio.Event()
+
+    async def rested(self) -> bool:
+        """Waits until nothing is on the wire; False when it is to launch again before that."""
+        while self.resting and self._busy:
+            await self._ended.wait()
+        return self.resting
+
     async def _watch_for_silence(self) -> None:
         """Says so when a turn waits for a database that neither answers nor is gone."""
         while True:
@@ -255,13 +280,17 @@ class Gateway:
 
     async def drained(self) -> None:
         """Waits until nothing is on the wire and no outcome unsettled."""
-        while (
-            self._open_turns
+        while self._busy:
+            await self._ended.wait()
+
+    @property
+    def _busy(self) -> bool:
+        return (
+            bool(self._open_turns)
             or self._slots.value < TURNS_IN_FLIGHT
             or self._has_work()
             or any(bind.partial for bind in self.binds.values())
-        ):
-            await self._ended.wait()
+        )
 
     async def _something_to_do(self) -> None:
         while not self._has_work():
@@ -304,7 +333,7 @@ class Gateway:
         return (
             bind.sends
             and bind.free > 0
-            and (bind.partial is not None or not self.draining)
+            and (bind.partial is not None or not self._at_rest)
             and bind.plan.id not in self.paused
         )
 
@@ -346,7 +375,7 @@ class Gateway:
             bind.answers, bind.receipts, bind.given_up = [], [], []
             bind.free = bind.returning = 0
             bind.room.set()
-        launch = not self.draining and any(one.room > 0 for one in slots)
+        launch = not self._at_rest and any(one.room > 0 for one in slots)
         goes_on = any(one.room > 0 and one.partial is not None for one in slots)
         if not (answers or receipts or given_up or ((launch or goes_on) and self._more)):
             for one in taken.values():
@@ -363,8 +392,8 @@ class Gateway:
             self._more = False
         settled, self._settled_turns = self._settled_turns, []
         work = Work(
-            node_id=self.node_id,
-            epoch=self.epoch,
+            node_id=self.lease.node_id,
+            epoch=self.lease.epoch,
             number=self._number,
             answers=answers,
             received=[received for received, _, _ in receipts],
@@ -380,6 +409,10 @@ class Gateway:
         if work.aged:
             self._aged_at = now
         return _Collected(work, taken, leftover, receipts)
+
+    def limited(self) -> dict[int, str]:
+        """The carriers that have a rate, by number."""
+        return {plan.id: name for name, plan in self.network.plans.items() if plan.carrier.rate}
 
     def up(self) -> frozenset[str]:
         """The carriers that messages can go out over, now or as soon as there is room."""
@@ -429,6 +462,10 @@ class Gateway:
         self._outage.begun(work.number, trio.current_time())
         try:
             await self.db.transact(fn)
+        except nodes.Fenced:
+            self.lease.doubt()
+            await trio.sleep(AWAY_S)
+            return None
         except Unreachable as error:
             self._gone(work, str(error))
             await trio.sleep(AWAY_S)
@@ -450,7 +487,7 @@ class Gateway:
         while True:
             try:
                 return await self.db.transact(
-                    nodes.turn_committed, self.node_id, self.epoch, work.number
+                    nodes.turn_committed, work.node_id, work.epoch, work.number
                 )
             except (Unreachable, CommitUnknown):
                 await trio.sleep(AWAY_S)
@@ -556,8 +593,11 @@ class Gateway:
 
     async def _write(self, collected: _Collected, done: Done) -> None:
         """After the commit: one write a bind with its submit_sm and its deliver_sm_resp."""
-        if not self.lease.holds(clock.boottime()) and not await self._renewed():
-            await self._drop_binds()
+        if not await self._still_ours(collected.work):
+            log.error(
+                "node.late", reason="the lease can't be renewed in time; all binds are dropped"
+            )
+            await self.drop_binds()
         replies = _by_session(collected.receipts)
         for part in done.slots:
             one = collected.taken[part.bind]
@@ -577,19 +617,28 @@ class Gateway:
         for session, pairs in replies.items():
             await self._send(session, (), [(*pair, OK) for pair in pairs])
 
+    async def _still_ours(self, work: Work) -> bool:
+        """Whether nobody can have taken over what a turn has launched."""
+        lease = self.lease
+        return work.epoch == lease.epoch and (
+            lease.holds(clock.boottime()) or await self._renewed()
+        )
+
     async def _renewed(self) -> bool:
-        """Whether the node still is ours, and will be while we write. Fenced when it is not."""
-        asked_at = clock.boottime()
+        """Whether the node still is ours, and will be while we write."""
+        lease, asked_at = self.lease, clock.boottime()
         try:
-            await self.db.transact(nodes.renew, self.node_id, self.epoch)
+            await self.db.transact(nodes.renew, lease.node_id, lease.epoch, lease.lease_s)
+        except nodes.Fenced:
+            lease.doubt()
+            return False
         except (Unreachable, CommitUnknown):
             return False
         self.lease.renewed(asked_at)
         return self.lease.holds(clock.boottime())
 
-    async def _drop_binds(self) -> None:
-        """Nothing leaves any more: what this turn has launched may be another node's by now."""
-        log.error("node.late", reason="the lease can't be renewed in time; all binds are dropped")
+    async def drop_binds(self) -> None:
+        """Nothing leaves any more: what has been launched here may be another node's by now."""
         for bind in self.binds.values():
             if bind.session is not None:
                 await bind.session.aclose()

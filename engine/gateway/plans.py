@@ -4,10 +4,11 @@ A `Plan` is the same value for all binds of a carrier until a reload brings anot
 carrier teaches us (`Pace`) is not in it: that outlives sessions and reloads.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from config import settings as config
 from config.settings import Carrier, ReceiptsPer, Route
@@ -99,12 +100,15 @@ class Network:
 
     plans: Mapping[str, Plan]
     routing: Routing
+    """This node's routes, and those that only others have: what these are for waits for them."""
     route_ids: Mapping[str, int]
     """By what a route matches (`RoutePlan.key`), its number in the database."""
+    everywhere: Routing | None = None
+    """The routes of all nodes, as each of them has them; None: there are no others."""
 
     def open_routes(self, up: frozenset[str]) -> list[int]:
         """The numbers of the routes on which one of these carriers may take a message."""
-        keys = self.routing.open(up)
+        keys = (self.everywhere or self.routing).open(up)
         return [self.route_ids[key] for key in keys if key in self.route_ids]
 
     def by_id(self, carrier_id: int) -> Plan | None:
@@ -163,6 +167,49 @@ def tls_of(tls: config.Tls) -> transport.Tls:
 
 def _path(name: str | None) -> Path | None:
     return None if name is None else Path(name)
+
+
+def network_of(
+    own: Sequence[routing.Route],
+    others: Sequence[tuple[str, Sequence[routing.Route]]],
+) -> tuple[Routing, Routing]:
+    """The routes that turns go by, and those of all nodes; `others` by the nodes' names.
+
+    A route that only another node has is one whose carriers are never up here (R-8.4): a message for
+    it is put on that route, where the turns of who has it find it.
+    """
+    known = {str(route) for route in own}
+    foreign: dict[str, routing.Route] = {}
+    for name, routes in others:
+        for route in routes:
+            if str(route) not in known:
+                shares = tuple(
+                    replace(one, carrier=f"{one.carrier} of {name}") for one in route.shares
+                )
+                foreign.setdefault(str(route), replace(route, shares=shares))
+    return (
+        Routing([*own, *foreign.values()]),
+        Routing([*own, *(route for _, routes in others for route in routes)]),
+    )
+
+
+def told(route: routing.Route) -> dict[str, Any]:
+    """A route as other nodes read it (`heard`)."""
+    return {"key": str(route), **asdict(route)}
+
+
+def heard(row: Mapping[str, Any]) -> routing.Route:
+    """A route as another node has told it; what this version does not know of it is nothing to it."""
+    return routing.Route(
+        prefix=row["prefix"],
+        sender=row["sender"],
+        application=row["application"],
+        masks=row["masks"],
+        shares=tuple(
+            routing.Share(carrier=one["carrier"], weight=one["weight"], tier=one["tier"])
+            for one in row["shares"]
+        ),
+    )
 
 
 def routes_of(routes: Iterable[Route]) -> list[routing.Route]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry
 
 from engine.metrics.carriers import Carriers
+from engine.metrics.nodes import Nodes
 from engine.metrics.outbox import Outbox
 from engine.metrics.process import Process
 from engine.metrics.subscribers import Subscribers
@@ -21,6 +22,7 @@ class Metrics:
         self.traffic = Traffic(self.registry)
         self.subscribers = Subscribers(self.registry)
         self.outbox = Outbox(self.registry)
+        self.nodes = Nodes(self.registry)
 
     def turn(
         self,

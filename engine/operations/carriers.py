@@ -61,7 +61,7 @@ def resume(tx: Tx, actor: Actor, name: str) -> None:
 def rebind(tx: Tx, actor: Actor, name: str, *, now: datetime) -> Asked:
     """Ask every engine that has the carrier to unbind from it and bind again."""
     application_of(tx, actor, "carrier.rebind")
-    asked = _post(tx, actor, "rebind", name, control.nodes_up(tx, now, _carrier(tx, name)))
+    asked = _post(tx, actor, "rebind", name, control.nodes_up(tx, _carrier(tx, name)))
     _record(tx, actor, "carrier.rebind", name, None)
     return asked
 
@@ -69,7 +69,7 @@ def rebind(tx: Tx, actor: Actor, name: str, *, now: datetime) -> Asked:
 def reload(tx: Tx, actor: Actor, *, now: datetime) -> Asked:
     """Ask every engine to read its configuration again; only what changed is bound anew (R-9.2)."""
     application_of(tx, actor, "carrier.reload")
-    asked = _post(tx, actor, "reload", "", control.nodes_up(tx, now))
+    asked = _post(tx, actor, "reload", "", control.nodes_up(tx))
     _record(tx, actor, "carrier.reload", "all", None)
     return asked
 

@@ -282,7 +282,7 @@ def _ask(tx: Tx, actor: Actor, verb: str, found: stored.Message, now: datetime) 
         )
     carriers = {part[2] for part in wire.parts}
     for carrier_id in sorted(carriers):
-        nodes_there = control.nodes_bound(tx, now, carrier_id)
+        nodes_there = control.nodes_bound(tx, carrier_id)
         if nodes_there:
             node_id, name = nodes_there[0]
             ids = control.post(tx, [node_id], verb, str(found.id), actor.by)

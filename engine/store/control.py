@@ -191,7 +191,7 @@ def binds(tx: Tx, now: datetime) -> list[BindShown]:
     with tx.cursor(row_factory=class_row(BindShown)) as cursor:
         return cursor.execute(
             """
-            SELECT n.name AS node, n.lease_until > %(now)s AS alive, c.name AS carrier,
+            SELECT n.name AS node, n.lease_until > now() AS alive, c.name AS carrier,
                    b.name AS bind, b.mode, b.state, b.since, b.window_size AS window,
                    b.outstanding, b.rate, b.rate_limit, b.latency_ms,
                    coalesce(k.unknown, 0) AS unknown_receipts,
@@ -254,31 +254,31 @@ def resume(tx: Tx, carrier_id: int) -> bool:
     return changed == 1
 
 
-def nodes_up(tx: Tx, now: datetime, carrier_id: int | None = None) -> list[tuple[int, str]]:
+def nodes_up(tx: Tx, carrier_id: int | None = None) -> list[tuple[int, str]]:
     """The nodes whose lease is good, and that have binds to the carrier when one is named."""
     return tx.execute(
         """
         SELECT id, name FROM node n
-         WHERE lease_until > %(now)s
+         WHERE lease_until > now()
            AND (%(carrier)s::int IS NULL
                 OR EXISTS (SELECT FROM bind b
                             WHERE b.node_id = n.id AND b.carrier_id = %(carrier)s::int))
          ORDER BY name
         """,
-        {"now": now, "carrier": carrier_id},
+        {"carrier": carrier_id},
     ).fetchall()
 
 
-def nodes_bound(tx: Tx, now: datetime, carrier_id: int) -> list[tuple[int, str]]:
+def nodes_bound(tx: Tx, carrier_id: int) -> list[tuple[int, str]]:
     """The nodes whose lease is good, and that are bound to the carrier to send over it."""
     return tx.execute(
         """
         SELECT DISTINCT n.id, n.name FROM node n JOIN bind b ON b.node_id = n.id
-         WHERE n.lease_until > %s AND b.carrier_id = %s AND b.state = 'bound'
+         WHERE n.lease_until > now() AND b.carrier_id = %s AND b.state = 'bound'
            AND b.mode <> 'receiver'
          ORDER BY n.name
         """,
-        (now, carrier_id),
+        (carrier_id,),
     ).fetchall()
 
 

@@ -3,11 +3,22 @@
 A node's epoch is one higher at each start. What an older epoch of a node launched and did not
 settle is *uncertain* (R-8.2): it may have gone out or not. `flight` names these messages, so that
 nobody has to look for them by state.
+
+    up          renews its lease, by the database's clock
+    silent      its lease has run out: any other node takes it over (`lost`)
+    over        its last epoch has ended, and what it left is seen to (`over_epoch` = `epoch`): it was
+                stopped, or lost and taken over
+
+Whoever ends an epoch makes the next one, so that a turn of the old one can't begin any more, and
+holds the node's row FOR UPDATE, so that one which is about to commit is waited for. A process that
+wakes up and finds its epoch over asks for another one (`resume`), unless an engine has started under
+its name since.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import NamedTuple
 
 from engine.domain.callback import Events
@@ -21,7 +32,9 @@ from engine.store.db import Tx
 # read anew for each, so a test that kills engines can start them with less.
 UNCERTAIN_S = 30.0
 
-LEASE_S = 20.0
+# Half of it an engine may write without asking (engine.lease); what it left is taken over a second
+# after the other half.
+LEASE_S = 10.0
 
 # A receipt whose submission is not known waits this long for it (wire.md, Ids).
 PARKED = timedelta(hours=72)
@@ -41,38 +54,125 @@ class NodeStart:
     node_id: int
     epoch: int
     uncertain: int
+    draining: bool = False
 
 
-def start(tx: Tx, name: str, now: datetime) -> NodeStart:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Who takes a node's name: this process, and where its name is held by a lock."""
+
+    instance: str
+    place: str
+    """Of who holds the lock nobody else there lives."""
+    host: str
+    version: str
+    lease_s: float = LEASE_S
+
+
+def start(tx: Tx, name: str, now: datetime, process: Process | None = None) -> NodeStart:
     """Takes the node's next epoch, and what its earlier ones left in the air (R-8.2).
 
     Waits for a turn of the older epoch that is about to commit (a killed engine's COMMIT may still
-    be on its way): what that launches is taken over with the rest.
+    be on its way): what that launches is taken over with the rest. Raises Refused while the name is
+    another one's, who lives and is elsewhere, where no lock of ours reaches (R-8.4).
     """
     # node_name_key. FOR UPDATE is what `check_epoch` holds against; the update alone would not wait.
-    tx.execute("SELECT 1 FROM node WHERE name = %s FOR UPDATE", (name,))
     row = tx.execute(
         """
-        INSERT INTO node (name, epoch, lease_until, started_at)
-        VALUES (%(name)s, 1, now() + make_interval(secs => %(lease)s), %(now)s)
-            ON CONFLICT (name) DO UPDATE
-           SET epoch = node.epoch + 1, lease_until = excluded.lease_until, started_at = %(now)s
-        RETURNING id, epoch
+        SELECT place, host, CASE WHEN over_epoch < epoch
+                            THEN extract(epoch FROM lease_until - clock_timestamp()) ELSE 0 END::float8
+          FROM node WHERE name = %s FOR UPDATE
         """,
-        {"name": name, "now": now, "lease": LEASE_S},
+        (name,),
+    ).fetchone()
+    if row is not None and process is not None:
+        place, host, left_s = row
+        if left_s > 0 and place not in (None, process.place):
+            raise Refused(
+                f'node "{name}" is running already, on {host} in another home (SIARAN_HOME); give '
+                f"this one another name (node.name), or, if that one is dead, start this one again "
+                f"in {ceil(left_s)} s"
+            )
+    row = tx.execute(
+        """
+        INSERT INTO node (name, epoch, lease_until, started_at, instance, place, host, version)
+        VALUES (%(name)s, 1, now() + make_interval(secs => %(lease)s), %(now)s, %(instance)s,
+                %(place)s, %(host)s, %(version)s)
+            ON CONFLICT (name) DO UPDATE
+           SET epoch = node.epoch + 1, lease_until = excluded.lease_until, started_at = %(now)s,
+               instance = excluded.instance, place = excluded.place, host = excluded.host,
+               version = excluded.version, lost_at = NULL, taken_over_by = NULL, taken_over = 0
+        RETURNING id, epoch, draining_at IS NOT NULL
+        """,
+        {
+            "name": name,
+            "now": now,
+            "lease": LEASE_S if process is None else process.lease_s,
+            "instance": None if process is None else process.instance,
+            "place": None if process is None else process.place,
+            "host": None if process is None else process.host,
+            "version": None if process is None else process.version,
+        },
     ).fetchone()
     assert row is not None
-    node_id, epoch = row
-    uncertain = take_over(tx, node_id, epoch, now)
+    node_id, epoch, draining = row
+    uncertain = see_to(tx, node_id, epoch, now, "the engine was restarted")
+    return NodeStart(node_id=node_id, epoch=epoch, uncertain=uncertain, draining=draining)
+
+
+def resume(tx: Tx, node_id: int, process: Process, now: datetime) -> int:
+    """Another epoch for a process that was taken over, and lives; its number.
+
+    Raises Fenced when the name is another process's by now.
+    """
+    row = tx.execute(
+        # node_pkey
+        """
+        SELECT epoch FROM node WHERE id = %s AND instance = %s AND over_epoch = epoch FOR UPDATE
+        """,
+        (node_id, process.instance),
+    ).fetchone()
+    if row is None:
+        raise _fenced(tx, node_id)
+    epoch = int(row[0]) + 1
+    tx.execute(
+        # node_pkey
+        """
+        UPDATE node SET epoch = %s, lease_until = now() + make_interval(secs => %s), lost_at = NULL
+         WHERE id = %s
+        """,
+        (epoch, process.lease_s, node_id),
+    )
+    see_to(tx, node_id, epoch, now, "the engine was taken over")
+    return epoch
+
+
+def see_to(tx: Tx, node_id: int, below_epoch: int, now: datetime, reason: str) -> int:
+    """All that older epochs of a node left; the answer: how many messages are uncertain by that.
+
+    What it had on the wire, its sessions, its parts of carriers' rates, and what it was asked and has
+    not answered. The node's row is locked. Its places in `outbox_worker` run out by themselves: who
+    only sleeps may go on with what it has claimed there until then.
+    """
+    uncertain = take_over(tx, node_id, below_epoch, now)
     tx.execute(
         # session_open
         """
-        UPDATE session SET closed_at = %s, close_reason = 'the engine was restarted'
+        UPDATE session SET closed_at = %s, close_reason = %s
          WHERE node_id = %s AND closed_at IS NULL
         """,
-        (now, node_id),
+        (now, reason, node_id),
     )
-    return NodeStart(node_id=node_id, epoch=epoch, uncertain=uncertain)
+    tx.execute("DELETE FROM carrier_share WHERE node_id = %s", (node_id,))  # has few rows
+    tx.execute(
+        # node_command_open
+        """
+        UPDATE node_command SET answered_at = now(), failed = true, answer = %s
+         WHERE node_id = %s AND answered_at IS NULL
+        """,
+        (reason, node_id),
+    )
+    return uncertain
 
 
 def take_over(tx: Tx, node_id: int, below_epoch: int, now: datetime) -> int:
@@ -170,10 +270,7 @@ def begin(tx: Tx, node_id: int, epoch: int) -> Begun:
         (node_id, epoch),
     )
     if not rows:
-        raise Fenced(
-            f"another engine has started under this node's name (epoch {epoch} is over), so this one"
-            " has stopped; give each engine a name of its own (node.name)"
-        )
+        raise _fenced(tx, node_id)
     now, parked, told = rows[0]
     return Begun(now, parked, None if told is None else Events(told))
 
@@ -184,29 +281,55 @@ def check_epoch(tx: Tx, node_id: int, epoch: int) -> tuple[datetime, bool]:
     return begun.now, begun.parked
 
 
-def renew(tx: Tx, node_id: int, epoch: int) -> datetime:
-    """Renews the node's lease by the database's clock; answers what that says."""
+def _fenced(tx: Tx, node_id: int) -> Fenced:
+    row = tx.execute(
+        "SELECT name, host FROM node WHERE id = %s", (node_id,)
+    ).fetchone()  # node_pkey
+    name, host = row if row is not None else ("?", None)
+    where = f" on {host}" if host else ""
+    return Fenced(
+        f'another engine has started under this node\'s name, "{name}"{where}, so this one has '
+        "stopped; give each engine a name of its own (node.name)"
+    )
+
+
+def renew(
+    tx: Tx, node_id: int, epoch: int, lease_s: float = LEASE_S, skew_s: float = 0.0
+) -> datetime:
+    """Renews the node's lease by the database's clock; answers what that says.
+
+    `skew_s` is how far the node's was ahead of it the last time.
+    """
     now, _ = check_epoch(tx, node_id, epoch)
     tx.execute(
         # node_pkey
-        "UPDATE node SET lease_until = now() + make_interval(secs => %s) WHERE id = %s",
-        (LEASE_S, node_id),
+        """
+        UPDATE node SET lease_until = clock_timestamp() + make_interval(secs => %s), skew_s = %s
+         WHERE id = %s
+        """,
+        (lease_s, skew_s, node_id),
     )
     return now
 
 
-def stop(tx: Tx, node_id: int, epoch: int, now: datetime) -> None:
-    """Gives the lease back: the engine has ended, its sessions with it."""
-    check_epoch(tx, node_id, epoch)
-    tx.execute("UPDATE node SET lease_until = now() WHERE id = %s", (node_id,))  # node_pkey
+def stop(tx: Tx, node_id: int, epoch: int, now: datetime) -> int:
+    """Gives the lease back: the engine has ended, and what it had on the wire is uncertain.
+
+    Answers how much that is. Nobody has to start it again for that to be sent.
+    """
+    row = tx.execute(
+        # node_pkey
+        "SELECT 1 FROM node WHERE id = %s AND epoch = %s FOR UPDATE",
+        (node_id, epoch),
+    ).fetchone()
+    if row is None:
+        raise _fenced(tx, node_id)
     tx.execute(
-        # session_open
-        """
-        UPDATE session SET closed_at = %s, close_reason = 'the engine was stopped'
-         WHERE node_id = %s AND closed_at IS NULL
-        """,
-        (now, node_id),
+        # node_pkey
+        "UPDATE node SET lease_until = now(), epoch = epoch + 1, over_epoch = epoch + 1 WHERE id = %s",
+        (node_id,),
     )
+    return see_to(tx, node_id, epoch + 1, now, "the engine was stopped")
 
 
 def turn_committed(tx: Tx, node_id: int, epoch: int, turn: int) -> bool:
@@ -262,23 +385,34 @@ def way_out(tx: Tx) -> WayOut:
     row = tx.execute(
         # node has a row an engine; session_open; session_pkey backwards, mostly to its first row
         """
-        WITH bound AS (
-            SELECT DISTINCT c.name, c.paused_at IS NOT NULL AS paused
+        WITH up AS (
+            SELECT id, name, epoch, draining_at IS NOT NULL AS draining FROM node
+             WHERE lease_until > now()),
+        bound AS (
+            SELECT DISTINCT c.name, c.paused_at IS NOT NULL AS paused, up.draining
               FROM session s
-              JOIN node n ON n.id = s.node_id AND n.epoch = s.epoch
+              JOIN up ON up.id = s.node_id AND up.epoch = s.epoch
               JOIN carrier c ON c.id = s.carrier_id
-             WHERE s.closed_at IS NULL AND s.sends AND n.lease_until > now())
+             WHERE s.closed_at IS NULL AND s.sends)
         SELECT (SELECT max(lease_until) FROM node WHERE lease_until > '-infinity'),
-               EXISTS (SELECT FROM node WHERE lease_until > now()),
-               EXISTS (SELECT FROM bound WHERE NOT paused),
+               EXISTS (SELECT FROM up),
+               EXISTS (SELECT FROM bound WHERE NOT paused AND NOT draining),
                (SELECT s.close_reason FROM session s
                  WHERE s.closed_at IS NOT NULL AND s.sends ORDER BY s.id DESC LIMIT 1),
-               ARRAY(SELECT name FROM bound WHERE paused ORDER BY name)
+               ARRAY(SELECT DISTINCT name FROM bound WHERE paused ORDER BY name),
+               ARRAY(SELECT name FROM up WHERE draining ORDER BY name)
         """
     ).fetchone()
     assert row is not None
-    up_until, engine, bind, fell, paused = row
-    return WayOut(up_until=up_until, engine=engine, bind=bind, fell=fell, paused=tuple(paused))
+    up_until, engine, bind, fell, paused, drained = row
+    return WayOut(
+        up_until=up_until,
+        engine=engine,
+        bind=bind,
+        fell=fell,
+        paused=tuple(paused),
+        drained=tuple(drained),
+    )
 
 
 def close_sessions(tx: Tx, closed: Iterable[tuple[int, str]], now: datetime) -> None:

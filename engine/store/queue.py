@@ -168,7 +168,7 @@ def _up(tx: Tx) -> frozenset[str]:
         # bind has a row a bind of each engine
         """
         SELECT DISTINCT c.name FROM bind b
-          JOIN node n ON n.id = b.node_id AND n.lease_until > now()
+          JOIN node n ON n.id = b.node_id AND n.lease_until > now() AND n.draining_at IS NULL
           JOIN carrier c ON c.id = b.carrier_id
          WHERE b.state = 'bound' AND b.mode <> 'receiver' AND c.paused_at IS NULL
         """

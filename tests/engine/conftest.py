@@ -191,20 +191,31 @@ async def _run(engine: Engine, database: Database) -> None:
 
 @contextlib.contextmanager
 def _overheard(engine: Engine) -> Iterator[None]:
-    """A filter hears what is logged, whatever the engine does to the handlers."""
+    """A filter hears what is logged, whatever the engine does to the handlers.
 
-    def hear(record: logging.LogRecord) -> bool:
-        engine.lines.append(record.getMessage())
-        engine.news.lines.append(record.getMessage())
-        engine.news.tell()
-        return False
-
+    Of several engines each hears all: there is one log of a process.
+    """
     logger = logging.getLogger("siaran")
-    logger.addFilter(hear)
+    if not _hearing:
+        logger.addFilter(_hear)
+    _hearing.append(engine)
     try:
         yield
     finally:
-        logger.removeFilter(hear)
+        _hearing.remove(engine)
+        if not _hearing:
+            logger.removeFilter(_hear)
+
+
+_hearing: list[Engine] = []
+
+
+def _hear(record: logging.LogRecord) -> bool:
+    for engine in _hearing:
+        engine.lines.append(record.getMessage())
+    _hearing[0].news.lines.append(record.getMessage())
+    _hearing[0].news.tell()
+    return False
 
 
 def _watched(url: str, news: News) -> Database:

@@ -294,7 +294,7 @@ async def test_newer_peers_take_them(stage: Stage, tmp_path: Path, version: str)
 def asked(stage: Stage, verb: str, argument: str = "") -> int:
     """Asks the running engine for something, as `siaran carrier` does; the command's id."""
     database = stage.road.database
-    nodes = database.run(control.nodes_up, clock.utc_now())
+    nodes = database.run(control.nodes_up)
     [node_id] = [node_id for node_id, name in nodes if name.startswith("test-")]
     [command_id] = database.run(control.post, [node_id], verb, argument, "anna")
     return command_id

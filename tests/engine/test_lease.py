@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from config.settings import BindMode, Binds
 from engine import clock, nodes
-from engine.lease import Lease
+from engine.lease import Lease, NodeLease
 from engine.store import nodes as store_nodes
 from tests.engine.conftest import QUICK, Stage
 
@@ -26,6 +26,23 @@ def test_a_lease_holds_from_the_moment_that_its_renewal_was_asked_for() -> None:
     assert [lease.holds(at) for at in (100.0, 109.9, 110.0, 200.0)] == [True, True, False, False]
     lease.renewed(200.0)
     assert lease.holds(209.9)
+
+
+def test_who_was_away_itself_knows_nothing_of_others() -> None:
+    """R-8.4: after an outage of the database all leases have run out, of nodes that live."""
+    lease = NodeLease(1, 1, lease_s=10.0)
+    for at in (0.0, 2.5, 5.0, 7.5, 9.9):
+        lease.renewed(at)
+        assert not lease.steady(at)
+    lease.renewed(10.0)
+    assert lease.steady(10.0)
+    assert not lease.steady(15.0), "it has not renewed since"
+    lease.renewed(15.0)
+    assert not lease.steady(15.0), "an outage"
+    lease.renewed(19.0)
+    assert not lease.steady(20.0)
+    lease.renewed(23.0)
+    assert lease.steady(25.0)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +159,6 @@ async def test_a_wrong_clock_is_told_once(stage: Stage, monkeypatch: pytest.Monk
     """Above 2 s: a warning and a metric; leases go by the database's clock all the same."""
     right = clock.utc_now
     monkeypatch.setattr(clock, "utc_now", lambda: right() + timedelta(seconds=300))
-    monkeypatch.setattr(nodes, "RENEW_S", 0.01)
     async with stage.smsc() as smsc, stage.engine(smsc.port) as engine:
         await stage.until(lambda: engine.logged("node.clock"), "the warning")
         _, metrics = await engine.get("/metrics")

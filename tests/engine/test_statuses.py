@@ -220,9 +220,7 @@ async def rate_now(engine: Engine) -> float:
 async def a_look_later(stage: Stage) -> None:
     """Wait until the engine has said how its binds are doing since now."""
     database = stage.road.database
-    [node_id] = [
-        one for one, name in database.run(control.nodes_up, clock.utc_now()) if name != "nobody"
-    ]
+    [node_id] = [one for one, name in database.run(control.nodes_up) if name != "nobody"]
     ids = database.run(control.post, [node_id], "reload", "", "anna")
     await stage.until(lambda: database.run(control.replies, ids)[0].answer, "the answer")
     ids = database.run(control.post, [node_id], "reload", "", "anna")
@@ -245,9 +243,7 @@ async def test_a_carrier_that_throttles_is_sent_to_as_fast_as_it_takes(stage: St
         learned = await rate_now(engine)
         assert 20 < learned <= 220
         database = stage.road.database
-        [node_id] = [
-            one for one, name in database.run(control.nodes_up, clock.utc_now()) if name != "nobody"
-        ]
+        [node_id] = [one for one, name in database.run(control.nodes_up) if name != "nobody"]
         database.run(control.post, [node_id], "rebind", "tui", "anna")
         await stage.until(lambda: len(engine.logged("bind.up")) == 2, "the new session")
         await a_look_later(stage)

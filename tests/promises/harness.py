@@ -438,7 +438,7 @@ def _try(
             fault(rig, chance)
             # Not before: what was sent before it the SMSC may write down while it lasts.
             at.append(datetime.now(UTC))
-        _finish(rig, campaign, trial)
+        finish(rig, campaign, trial)
         arrivals = rig.record.read()
         if drop_every is not None:
             at = [one.at for one in arrivals[drop_every - 1 :: drop_every]]
@@ -452,7 +452,7 @@ def _try(
             allowed=trial.in_the_air if allowed is None else allowed,
             took_s=time.monotonic() - began,
         )
-        if lost := _lost_receipts(rig):
+        if lost := lost_receipts(rig, [arrival.id for arrival in rig.record.read()]):
             verdict.broken.append(f"{lost} receipts were answered and are nowhere")
         if after is not None:
             after(rig, verdict)
@@ -523,7 +523,7 @@ def judge(
     return verdict
 
 
-def _finish(rig: Rig, campaign: int, trial: Trial) -> None:
+def finish(rig: Rig, campaign: int, trial: Trial) -> None:
     """Until no message of the campaign waits for anything."""
 
     def over() -> bool:
@@ -551,12 +551,11 @@ def _finish(rig: Rig, campaign: int, trial: Trial) -> None:
     rig.wait(over, "the campaign's end", PATIENCE_S + 2 * at_a_thousand_a_second)
 
 
-def _lost_receipts(rig: Rig) -> int:
-    """How many ids that the SMSC gave are known neither as sent nor as parked (R-5.8).
+def lost_receipts(rig: Rig, ids: list[str]) -> int:
+    """How many ids that an SMSC gave are known neither as sent nor as parked (R-5.8).
 
     Its last receipts may still be on their way, or come again after a connection that fell.
     """
-    ids = [arrival.id for arrival in rig.record.read()]
     until = time.monotonic() + LAST_RECEIPTS_S
     while True:
         ((lost,),) = rig.sql(
