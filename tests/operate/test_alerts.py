@@ -110,6 +110,23 @@ CASES: Final = {
         labels={"instance": "a", "job": "siaran"},
         quiet={f"siaran_clock_skew_seconds{{{A}}}": "1.9x30"},
     ),
+    "SiaranNodeLost": Case(
+        fires={f'siaran_nodes{{{A},state="lost"}}': "0 1x30"},
+        at=5,
+        quiet={f'siaran_nodes{{{A},state="lost"}}': "0 1 0x30"},
+    ),
+    "SiaranAllNodesDrained": Case(
+        fires={
+            f'siaran_nodes{{{A},state="up"}}': "1 0x30",
+            f'siaran_nodes{{{A},state="drained"}}': "1 2x30",
+        },
+        at=15,
+        early=5,
+        quiet={
+            f'siaran_nodes{{{A},state="up"}}': "1x30",
+            f'siaran_nodes{{{A},state="drained"}}': "1x30",
+        },
+    ),
     "SiaranDatabaseDown": Case(
         fires={f"siaran_database_up{{{A}}}": "1 0x30"},
         at=5,
