@@ -154,6 +154,12 @@ CASES: Final = {
         labels={"instance": "a"},
         quiet=histogram("siaran_turn_seconds", A, le0_25=50, le0_5=50),
     ),
+    "SiaranOldDaysStay": Case(
+        fires={f"siaran_retention_waiting_days{{{A}}}": "8x420"},
+        at=370,
+        early=350,
+        quiet={f"siaran_retention_waiting_days{{{A}}}": "7x420"},
+    ),
     "SiaranCarrierDown": Case(
         fires={
             f'siaran_binds{{{TUI},bind="tui-1",state="bound"}}': "1 0x30",
@@ -383,7 +389,10 @@ def orders(name: str, case: Case) -> list[dict[str, object]]:
     assert found
     severity = found[1]
     tests = [test(case.fires, case.at, fires=True)]
-    tests += [test(case.quiet, at, fires=False) for at in range(case.since, case.at + 30, 7)]
+    tests += [
+        test(case.quiet, at, fires=False)
+        for at in range(case.since, case.at + 30, max(7, case.at // 10))
+    ]
     if case.early is not None:
         tests.append(test(case.fires, case.early, fires=False))
     return tests
