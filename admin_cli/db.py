@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
+from typing import Annotated
+
+import typer
+
 from admin_cli.desk import Desk, command, noun
 
 app = noun("The database: its state, its schema, its end.")
@@ -35,6 +41,56 @@ def migrate(desk: Desk) -> None:
     done = database.migrate(desk.settings())
     steps = f"{len(done)} migrations run: {', '.join(done)}" if done else "the schema is up to date"
     desk.done(steps, {"migrations": done})
+
+
+@command(
+    app,
+    "tool",
+    "siaran db tool pg_dump -Fc -f siaran.dump",
+    "siaran db tool psql -c 'SELECT count(*) FROM message'",
+    ignore_unknown_options=True,
+    allow_interspersed_args=False,
+)
+def tool(
+    desk: Desk,
+    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="pg_dump, pg_restore, psql, …")],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="WORD", help="what the program is told")
+    ] = None,
+) -> None:
+    """Run one of PostgreSQL's own programs on the database, which stays up until its end.
+
+    The program finds the database by its environment, so it need not be named, and ends with its
+    own exit code. Options of Siaran's stand before the program.
+    """
+    from engine.operations import database
+
+    found = database.tool(desk.settings(), program)
+    os.execve(found.path, [str(found.path), *(words or [])], os.environ | found.environment)
+
+
+@command(app, "restored", "siaran db restored", "siaran db restored --yes")
+def restored(desk: Desk) -> None:
+    """Hold what may have been sent since the backup that was restored, before an engine starts.
+
+    Campaigns that were under way are paused, messages that waited are held, and the setting
+    `uncertain` becomes `hold`. What had not begun, and what has been sent, stays as it is.
+    """
+    from engine import clock
+    from engine.operations import restoring
+
+    desk.confirm("all campaigns under way and all waiting messages are held; go on?")
+    with desk.database() as database:
+        leases = database.run(restoring.engines)
+        while leases and database.run(restoring.engines) == leases:
+            time.sleep(0.5)  # it ran when the backup was made: 20 s at most
+        held = database.run(restoring.hold, desk.by, clock.utc_now())
+    campaigns = ", ".join(map(str, held.campaigns)) or "none"
+    desk.done(
+        f"paused: campaign {campaigns}; held: {held.messages:,} messages;"
+        f" uncertain = hold was set in: {', '.join(held.applications) or 'none'}",
+        held,
+    )
 
 
 @command(app, "stop", "siaran db stop", "siaran db stop --yes")

@@ -128,6 +128,12 @@ _COMMON: Mapping[str, Any] = {
 }
 
 
+_CONTEXT: Mapping[str, Any] = {
+    "help_option_names": ["--help", "-h"],
+    "max_content_width": 100,
+}
+
+
 def noun(help_line: str, **settings: Any) -> typer.Typer:
     """A group of commands, `siaran NOUN …`, which takes the shared options itself too."""
     app = single(help_line, **settings)
@@ -141,15 +147,18 @@ def single(help_line: str, **settings: Any) -> typer.Typer:
         help=help_line,
         add_completion=False,
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+        context_settings={**_CONTEXT},
         **settings,
     )
 
 
 def command(
-    app: typer.Typer, name: str, *lines: str
+    app: typer.Typer, name: str, *lines: str, **context: Any
 ) -> Callable[[Callable[Concatenate[Desk, P], None]], Callable[Concatenate[Desk, P], None]]:
-    """Make a function the command `name`: its docstring is the help, `lines` the examples."""
+    """Make a function the command `name`: its docstring is the help, `lines` the examples.
+
+    `context` are settings of the parser: how it reads options that are another program's.
+    """
 
     def register(
         function: Callable[Concatenate[Desk, P], None],
@@ -162,9 +171,10 @@ def command(
             except BrokenPipeError:
                 raise typer.Exit(BROKEN_PIPE) from None
 
-        app.command(name, help=inspect.getdoc(function), epilog=examples(*lines))(
-            _with_common(run, own)
-        )
+        settings = {**_CONTEXT, **context}
+        app.command(
+            name, help=inspect.getdoc(function), epilog=examples(*lines), context_settings=settings
+        )(_with_common(run, own))
         return function
 
     return register

@@ -79,6 +79,8 @@ def test_every_command_that_is_typed_anywhere_exists() -> None:
             assert words[0] in main.COMMANDS, line
             assert len(words) == 1, line  # `siaran campaign` as such
             continue
+        if name == "db tool":
+            words = words[:3]  # what follows the program is told to the program
         options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
         assert options <= {*entries[name].options, "--help"}, line
 

@@ -3,10 +3,14 @@
 import os
 import pwd
 import re
+import shutil
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from engine.store import embedded
 from tests import tour
@@ -66,26 +70,40 @@ def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
         assert list(home.iterdir()) == []
 
 
-def test_a_backup_can_be_restored(tmp_path: Path) -> None:
-    """The commands of the chapter Backup and restore, with the programs of the wheel (R-9.4)."""
-    home = tmp_path / "home"
+@pytest.mark.parametrize("kind", ["", "base-", "journal-"])
+def test_a_backup_can_be_restored(kind: str) -> None:
+    """The commands of the chapter Backup and restore, into a fresh home (R-9.4)."""
     text = README.read_text("utf-8")
+    # Run as root, the server is another user, who reads the journal there.
+    place = Path(tempfile.mkdtemp(prefix="siaran-backup-"))
+    place.chmod(0o755)
     with ExitStack() as stack:
-        stack.callback(embedded.stop, home)
-        terminal = tour.Terminal(ROOT, _environment() | {"SIARAN_HOME": str(home)})
+        stack.callback(shutil.rmtree, place)
+        terminal = tour.Terminal(place, _environment() | {"PYTHONPATH": str(ROOT)})
         stack.callback(terminal.close)
 
         def typed(lines: str) -> list[str]:
-            lines = lines.replace(".venv/", f"{sys.prefix}/", 1)
-            lines = lines.replace("siaran.dump", f"'{tmp_path}/siaran.dump'")
-            terminal.type(f"set -e\n{lines}\nset +e\n", tmp_path / "typed")
+            terminal.type(f"set -e\n{lines}\nset +e\n", place / "typed")
             return list(terminal.lines())
 
+        def home(name: str) -> None:
+            stack.callback(embedded.stop, place / name)
+            typed(f"export SIARAN_HOME='{place / name}'")
+
+        home("one")
         typed("siaran list create kept")
-        typed(_block(text, "backup"))
+        if kind == "journal-":
+            *first, for_ever = _block(text, "journal").splitlines()
+            typed("\n".join([*first, f"{for_ever} & receiver=$!"]))
+        typed(_block(text, f"{kind.replace('journal', 'base')}backup"))
         typed("siaran list create later")
-        typed(_block(text, "restore"))
-        assert [line.split()[0] for line in typed("siaran list ls")[1:]] == ["kept"]
+        if kind == "journal-":
+            typed("siaran db stop --yes; kill $receiver; wait $receiver || true; chmod -R a+rX wal")
+        home("two")
+        typed(_block(text, f"{kind}restore"))
+        lists = [line.split()[0] for line in typed("siaran list ls")[1:]]
+        assert lists == (["later", "kept"] if kind == "journal-" else ["kept"])
+        assert any("hold" in line for line in typed("siaran setting ls") if "uncertain" in line)
 
 
 def _block(text: str, name: str) -> str:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.settings import Settings
 from engine.domain.errors import Refused, Unreachable
 from engine.domain.replication import Doubt, doubts, summary
-from engine.store import embedded, migrations, server
+from engine.store import embedded, migrations, server, tools
 from engine.store.db import Database
 from engine.store.embedded import Stopped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """One of PostgreSQL's programs, and the environment by which it finds the database.
+
+    There may be a password in it: it is for the program alone.
+    """
+
+    path: Path
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +111,21 @@ def migrate(settings: Settings) -> list[str]:
     url = settings.database.url
     with contextlib.closing(Database.open(url.reveal() if url else None)) as database:
         return migrations.migrate(database)
+
+
+def tool(settings: Settings, name: str) -> Tool:
+    """One of PostgreSQL's programs for the configured database.
+
+    For the embedded one this process holds it up from now on, and so does the program that it
+    becomes (execve). Raises Refused for a name that is none, Unreachable when it doesn't start.
+    """
+    path = tools.program(name)
+    url = settings.database.url
+    if url is not None:
+        return Tool(path=path, environment=tools.environment(url.reveal()))
+    lease = embedded.join(embedded.default_home(), name=f"siaran db tool {name}")
+    lease.hand_on()
+    return Tool(path=path, environment=tools.environment(lease.url))
 
 
 def embedded_clients(settings: Settings) -> int:

@@ -240,6 +240,11 @@ class Programs:
         return str(self.root / "bin" / program)
 
 
+def client(name: str) -> Path:
+    """One of the programs that are run by ourselves. Raises `Failed` when they are not installed."""
+    return _wheel() / "bin" / name
+
+
 def make_cluster(home: Home, account: Account, programs: Programs) -> None:
     """A new cluster with our role and database, complete or not at all."""
     if home.data_new.exists():
@@ -254,6 +259,17 @@ def make_cluster(home: Home, account: Account, programs: Programs) -> None:
             words=ROLES,
         )
     home.data_new.rename(home.data)
+
+
+def adopt(home: Home, account: Account) -> None:
+    """Give a cluster to the account that somebody else has put there: root, from a base backup."""
+    if home.data.stat().st_uid == account.uid:
+        return
+    account.own(home.data)
+    for folder, directories, files in os.walk(home.data):
+        for name in (*directories, *files):
+            os.lchown(Path(folder, name), account.uid, account.gid)
+    home.data.chmod(0o700)
 
 
 def check_version(home: Home, programs: Programs) -> None:

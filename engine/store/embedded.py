@@ -96,6 +96,11 @@ class Lease:
             _await_keeper(self._home, self._grace_s)
             return True
 
+    def hand_on(self) -> None:
+        """Let the program that this process becomes hold it, to its end."""
+        if self._fd is not None:
+            os.set_inheritable(self._fd, True)
+
     def close(self) -> None:
         """Let go. May be called twice."""
         fd, self._fd = self._fd, None

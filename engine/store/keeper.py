@@ -26,6 +26,7 @@ from engine.store.cluster import (
     Account,
     Failed,
     Programs,
+    adopt,
     check_version,
     make_cluster,
     make_socket_dir,
@@ -117,6 +118,7 @@ class Keeper:
             programs = Programs.for_account(account)
             if not home.data.exists():
                 make_cluster(home, account, programs)
+            adopt(home, account)
             check_version(home, programs)
             # Nobody lives there (we have the lock): this file is stale, and if the process id in
             # it is in use again, PostgreSQL would refuse to start.

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from engine.store import embedded
+from engine.store import embedded, tools
 from tests.desk.conftest import Siaran
 
 
@@ -123,3 +123,55 @@ def test_long_work_lets_others_go_first(new_home: Path) -> None:
         timeout=60,
     )
     assert said.stdout.split() == ["0", "10", "10", "10"], said.stderr
+
+
+def test_a_program_of_postgresql_keeps_the_database_up_to_its_end(new_home: Path) -> None:
+    """A dump of hours, with no engine running: the keeper sees a client, whoever started it."""
+    words = [sys.executable, "-m", "admin_cli", "db", "tool", "psql", "-Atq"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as psql:
+        assert psql.stdin is not None
+        assert psql.stdout is not None
+        psql.stdin.write("SELECT current_user, current_database();\n")
+        psql.stdin.flush()
+        assert psql.stdout.readline() == "siaran|siaran\n"
+        assert embedded.status(new_home).clients == 1
+        psql.stdin.close()
+        assert psql.wait(60) == 0
+    assert embedded.status(new_home).clients == 0
+
+
+def test_a_program_ends_with_its_own_exit_code(new_home: Path) -> None:
+    """So that a script that makes backups sees that one has failed."""
+    words = [sys.executable, "-m", "admin_cli", "db", "tool", "pg_dump", "--no-such-option"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 1
+    assert "no-such-option" in said.stderr
+
+
+def test_programs_are_told_of_the_database_by_their_environment() -> None:
+    """R-8.5: a password is in no command line, which others can read."""
+    url = "postgresql://siaran:sec%2Fret@db1,db2:6000/sms?target_session_attrs=read-write&sslmode=require"
+    assert tools.environment(url) == {
+        "PGHOST": "db1,db2",
+        "PGPORT": ",6000",
+        "PGUSER": "siaran",
+        "PGPASSWORD": "sec/ret",
+        "PGDATABASE": "sms",
+        "PGSSLMODE": "require",
+        "PGTARGETSESSIONATTRS": "read-write",
+    }
+
+
+def test_a_program_that_changes_files_under_the_server_is_none_of_them(siaran: Siaran) -> None:
+    """And who mistypes a name is told those that there are."""
+    answer = siaran("db", "tool", "pg_resetwal")
+    assert answer.code == 1
+    assert "pg_dump" in answer.err
+    assert "did you mean pg_dump" in siaran("db", "tool", "pgdump").err
+
+
+def test_what_days_there_are_is_shown(siaran: Siaran) -> None:
+    """R-9.3: each day's size, and when its rows go."""
+    found = siaran("db", "days", "--json").json
+    assert len(found) >= 3
+    assert found[0].keys() >= {"day", "messages", "mo", "size_bytes", "goes_on", "waits"}
