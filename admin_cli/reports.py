@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ _HEADER = ["mobile", "state_at", "sent_at", "reason", *(f"param{n}" for n in ran
     "campaign",
     "siaran report campaign 12 --definitions",
     "siaran report campaign 12 --csv failed -o failed.csv",
+    "siaran report campaign 12 --html report.html",
 )
 def campaign(
     desk: Desk,
@@ -39,20 +41,29 @@ def campaign(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="of --csv; default: stdout"),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="a page with pictures, complete in itself"),
+    ] = None,
     definitions: Annotated[
         bool, typer.Option("--definitions", help="say what each state means")
     ] = False,
 ) -> None:
-    """Count a campaign's messages by state, or list the numbers that are in one.
+    """Count a campaign's messages by state, list the numbers in one, or draw it all as a page.
 
     The counts are those of this moment, and the CSV of a state has as many numbers as it counts.
     What was scrubbed for its age stands in it as `removed`.
     """
+    if status is not None and html is not None:
+        raise typer.BadParameter("--csv and --html are two reports; give one of them")
     if status is not None:
         _numbers(desk, campaign_id, status, output)
         return
     if output is not None:
         raise typer.BadParameter("-o says where --csv writes to; give --csv STATUS, too")
+    if html is not None:
+        _page(desk, campaign_id, html)
+        return
     from engine.clock import utc_now
     from engine.operations import reports
 
@@ -211,4 +222,24 @@ def _numbers(desk: Desk, campaign_id: int, status: str, output: Path | None) -> 
     desk.note(
         f"{counted(count - gone, 'number')} written to {where}"
         + (f", and {counted(gone, 'line')} about what was removed for its age" if gone else "")
+    )
+
+
+def _page(desk: Desk, campaign_id: int, html: Path) -> None:
+    from engine.clock import utc_now
+    from engine.operations import report_page, reports
+
+    now = utc_now()
+    with desk.database() as database:
+        pictured = reports.pictured(database, desk.actor(), campaign_id, now=now)
+    page = report_page.page(pictured, now)
+    if str(html) == "-":
+        sys.stdout.write(page)
+        return
+    with writing(html) as file:
+        file.write(page)
+    size = len(page.encode()) / 1024
+    desk.done(
+        f"campaign {campaign_id}: {html} is written ({size:,.0f} kB); open it in a browser",
+        {"campaign": campaign_id, "file": html, "octets": len(page.encode())},
     )

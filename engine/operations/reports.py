@@ -107,8 +107,16 @@ def campaign(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Report
     return _report(tx, actor, campaign_id, place, answers.get(campaign_id, reports.NOTHING), now)
 
 
-def pictured(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Pictured:
-    """The report of a campaign with the figures of its pictures: of a million some two seconds."""
+def pictured(database: Database, actor: Actor, campaign_id: int, *, now: datetime) -> Pictured:
+    """The report of a campaign with the figures of its pictures: of a million some two seconds.
+
+    All of it is of one moment, also while the campaign runs.
+    """
+    return database.run(_pictured, actor, campaign_id, now)
+
+
+def _pictured(tx: Tx, actor: Actor, campaign_id: int, now: datetime) -> Pictured:
+    reports.at_one_moment(tx)
     application = application_of(tx, actor)
     found = campaigns.get(tx, actor, campaign_id)
     place = reports.place(tx, found.id)

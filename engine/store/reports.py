@@ -19,6 +19,11 @@ _NEAR = 20_000
 search."""
 
 
+def at_one_moment(tx: Tx) -> None:
+    """Let all statements of this transaction see the same rows. Its first statement."""
+    tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """The ids that a campaign's messages can have: `first` ≤ id < `end`."""

@@ -134,6 +134,7 @@ def test_each_state_is_defined_on_request(siaran: Siaran, running: str) -> None:
         (["999999"], 1, "not found"),
         (["1", "--csv", "sentt"], 1, "sent"),
         (["1", "-o", "x.csv"], 2, "--csv"),
+        (["1", "--csv", "sent", "--html", "x.html"], 2, "--html"),
         (["0"], 2, "ID"),
     ],
 )
