@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
+from engine.domain.message import MessageState
 from engine.operations.submitting import MOST, Wanted
 
 Number = Annotated[
@@ -116,6 +125,19 @@ class NewMembers(Body):
     skip_invalid: bool = False
 
 
+class MemberParams(Body):
+    """Other params of a member, all of them at once."""
+
+    params: Params
+
+
+class OptIn(Body):
+    """An opt-out that was a mistake, and why it is right to send again."""
+
+    everywhere: bool = False
+    reason: Annotated[str, Field(min_length=1, max_length=500, description="stands in the log")]
+
+
 class OptOut(Body):
     """A number that wants no more messages to the list, or everywhere in the application."""
 
@@ -140,9 +162,17 @@ class CampaignFields(Body):
 
 
 class NewCampaign(CampaignFields):
-    """A campaign to a list that is there, or to the members in the request (a quick one)."""
+    """A campaign to a list that is there, to the members in the request (a quick one), or to those
+    of an earlier campaign."""
 
-    list: Annotated[Name, Field(description="of members in the request, the name of a new one")]
+    list: Annotated[
+        Name | None, Field(description="of members in the request, the name of a new one")
+    ] = None
+    from_: Annotated[
+        Id | None,
+        Field(alias="from", description="to those of this campaign whose message is in `status`"),
+    ] = None
+    status: Annotated[MessageState | None, Field(description="with `from`")] = None
     members: MemberList | None = None
     encoding: Literal["auto", "gsm", "ucs2"] = "auto"
     transliterate: bool = False
@@ -152,6 +182,16 @@ class NewCampaign(CampaignFields):
     response: Text | None = None
     keep_opted_out: bool = False
     skip_invalid: bool = False
+
+    @model_validator(mode="after")
+    def _to_whom(self) -> NewCampaign:
+        if (self.list is None) is (self.from_ is None):
+            raise ValueError("say to whom: `list`, or `from` and `status`")
+        if (self.from_ is None) is not (self.status is None):
+            raise ValueError("`from` and `status` go together")
+        if self.members is not None and self.from_ is not None:
+            raise ValueError("`members` go with `list`, not with `from`")
+        return self
 
 
 class CampaignChange(CampaignFields):
@@ -191,3 +231,53 @@ class Blacklisting(Body):
 
     mobile: Number
     reason: Reason = None
+
+
+class NewKeyword(Body):
+    """A word that joins who sends it to a list."""
+
+    keyword: Name
+    list: Name
+    response: Text | None = None
+    active: bool = True
+
+
+class KeywordChange(Body):
+    """What is to be another way; an empty response is none."""
+
+    list: Name | None = None
+    response: Annotated[str | None, Field(max_length=10_000)] = None
+    active: bool | None = None
+
+
+class ResponseText(Body):
+    """A text that is sent by itself; of kind `list` it is for one list."""
+
+    text: Text
+    list: Name | None = None
+
+
+class NewCommand(Body):
+    """A word that opts out."""
+
+    word: Name
+
+
+class CommandSwitch(Body):
+    """Whether a word opts out."""
+
+    enabled: bool
+
+
+class SendingHours(Body):
+    """When messages may be sent: from hour to hour, on these days, by the clock of a time zone."""
+
+    from_: Annotated[int, Field(alias="from", ge=0, le=23)]
+    to: Annotated[int, Field(ge=1, le=24)]
+    days: Annotated[
+        str, Field(min_length=1, max_length=60, description="mon-fri, or mon,wed,sat, or all")
+    ]
+    timezone: Annotated[
+        str | None,
+        Field(min_length=1, max_length=60, description="the application's own without"),
+    ] = None

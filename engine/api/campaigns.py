@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
 
 from engine import clock
 from engine.api.bodies import Because, Body, CampaignChange, Id, NewCampaign
+from engine.api.downloads import CSV, Rows, csv_of
 from engine.api.files import members_file
+from engine.api.pages import Next, Paged, after_id, page
 from engine.api.service import Asker, Served
+from engine.domain.message import MessageState
 from engine.operations import Database, campaigns, creating, editing, reports
 from engine.operations.campaigns import Shown
 from engine.operations.creating import Created
@@ -18,12 +22,13 @@ from engine.operations.drafts import Draft
 from engine.operations.editing import Changes, Edited
 from engine.operations.importing import Upload
 from engine.operations.reports import Report
+from engine.operations.spreadsheet import guarded
 from engine.store.campaigns import Campaign
 
 router = APIRouter(tags=["campaigns"])
 
 
-class Listing(Body):
+class Listing(Paged):
     """Which campaigns; `month` (2026-11) is of the scheduled time."""
 
     state: Annotated[str | None, Field(max_length=20)] = None
@@ -31,12 +36,25 @@ class Listing(Body):
     content: Annotated[str | None, Field(max_length=100)] = None
     batch: Annotated[str | None, Field(max_length=100)] = None
     month: Annotated[str | None, Field(max_length=10)] = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class CampaignPage(BaseModel):
+    """Some campaigns, the newest first."""
+
+    campaigns: list[Campaign]
+    next: Next
+
+
+class Numbers(Body):
+    """Whose numbers."""
+
+    status: MessageState
 
 
 @router.post("/campaigns", status_code=201, summary="Schedule a campaign")
 async def create(body: NewCampaign, api: Served, actor: Asker) -> Created:
-    """To a list that is there, or, with `members`, to a new list of these: both or neither.
+    """To a list that is there, or, with `members`, to a new list of these: both or neither; or to
+    those whose message of an earlier campaign (`from`) is in a `status` now.
 
     One with members waits for the application's sending hours, another one only with
     `respect_hours`. One of several segments has to be confirmed.
@@ -60,6 +78,11 @@ async def create(body: NewCampaign, api: Served, actor: Asker) -> Created:
     now = clock.utc_now()
 
     def work(database: Database) -> Created:
+        if body.from_ is not None and body.status is not None:
+            return creating.again(
+                database, actor, body.from_, body.status, draft, now=now, confirmed=body.confirm
+            )
+        assert body.list is not None
         if body.members is None:
             return creating.new(database, actor, body.list, draft, now=now, confirmed=body.confirm)
         with members_file(body.members) as file:
@@ -77,9 +100,9 @@ async def create(body: NewCampaign, api: Served, actor: Asker) -> Created:
 
 
 @router.get("/campaigns", summary="Find campaigns")
-async def ls(asked: Annotated[Listing, Query()], api: Served, actor: Asker) -> list[Campaign]:
-    """The newest ones that match."""
-    return await api.ask(
+async def ls(asked: Annotated[Listing, Query()], api: Served, actor: Asker) -> CampaignPage:
+    """Those that match, the newest first, a page at a time."""
+    found = await api.ask(
         campaigns.ls,
         actor,
         state=asked.state,
@@ -87,8 +110,11 @@ async def ls(asked: Annotated[Listing, Query()], api: Served, actor: Asker) -> l
         content=asked.content,
         batch=asked.batch,
         month=asked.month,
-        limit=asked.limit,
+        limit=asked.limit + 1,
+        before_id=after_id("campaigns", asked),
     )
+    shown, more = page("campaigns", asked, found, lambda one: one.id)
+    return CampaignPage(campaigns=shown, next=more)
 
 
 @router.get("/campaigns/{id}", summary="Show a campaign")
@@ -152,3 +178,26 @@ async def delete(id: Id, api: Served, actor: Asker) -> Campaign:  # noqa: A002
 async def report(id: Id, api: Served, actor: Asker) -> Report:  # noqa: A002
     """Counts by state, which balance."""
     return await api.ask(reports.campaign, actor, id, now=clock.utc_now())
+
+
+@router.get(
+    "/campaigns/{id}/numbers",
+    summary="The numbers of a campaign that are in a state, as CSV",
+    response_class=StreamingResponse,
+    responses=CSV,
+)
+async def numbers(
+    id: Id,  # noqa: A002
+    asked: Annotated[Numbers, Query()],
+    api: Served,
+    actor: Asker,
+) -> StreamingResponse:
+    """As many as the report counts, with when and why."""
+
+    def rows(database: Database) -> Rows:
+        for one in reports.numbers(database, actor, id, asked.status):
+            times = (at.isoformat() if at else "" for at in (one.state_at, one.sent_at))
+            yield [one.mobile, *times, guarded(one.reason or ""), *map(guarded, one.params)]
+
+    head = ["mobile", "state_at", "sent_at", "reason", *(f"param{n}" for n in range(1, 7))]
+    return await csv_of(api, head, rows, name=f"campaign-{id}-{asked.status}.csv")

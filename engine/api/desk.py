@@ -5,47 +5,62 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from engine.api.bodies import Because, Blacklisting, Body, Id, Name, NewTemplate, TemplateText
+from engine.api.bodies import Because, Blacklisting, Id, Name, NewTemplate, TemplateText
+from engine.api.downloads import CSV, Rows, csv_of
+from engine.api.pages import Next, Paged, after_id, page, sliced
 from engine.api.service import Asker, Served
-from engine.operations import blacklist, inbox, templates
+from engine.domain.inbound import Meaning
+from engine.operations import Database, blacklist, inbox, templates
 from engine.operations.inbox import OptedOut
+from engine.operations.spreadsheet import guarded
 from engine.operations.templates import Shown
 from engine.store.blacklist import Entry
 from engine.store.inbox_queries import Filter, Mo
 
 router = APIRouter()
 
-Limit = Annotated[int, Field(ge=1, le=1000)]
 Word = Annotated[str | None, Field(max_length=100)]
 
 
-class Asked(Body):
-    """Which MO; `before` is the `next` of the page before."""
+class Asked(Paged):
+    """Which MO."""
 
     mobile: Annotated[str | None, Field(max_length=40)] = None
     content: Word = None
     list: Word = None
     batch: Word = None
     opted_out: bool | None = None
-    meaning: Word = None
-    limit: Limit = 100
-    before: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+    meaning: Meaning | None = None
 
 
 class MoPage(BaseModel):
-    """Some MO, the newest first; `next` None: there are no more."""
+    """Some MO, the newest first."""
 
     inbox: list[Mo]
-    next: int | None
+    next: Next
 
 
-class Blacklisted(Body):
+class TemplatePage(BaseModel):
+    """Some templates, by name."""
+
+    templates: list[Shown]
+    next: Next
+
+
+class Blacklisted(Paged):
     """Which entries."""
 
     mobile: Annotated[str | None, Field(max_length=40, description="the number or a part")] = None
-    limit: Limit = 100
+
+
+class EntryPage(BaseModel):
+    """Some entries of the blacklist, the newest first."""
+
+    blacklist: list[Entry]
+    next: Next
 
 
 @router.post("/templates", status_code=201, tags=["templates"], summary="Add a template")
@@ -55,9 +70,12 @@ async def add(body: NewTemplate, api: Served, actor: Asker) -> Shown:
 
 
 @router.get("/templates", tags=["templates"], summary="All templates")
-async def ls(api: Served, actor: Asker) -> list[Shown]:
-    """By name."""
-    return await api.ask(templates.ls, actor)
+async def ls(asked: Annotated[Paged, Query()], api: Served, actor: Asker) -> TemplatePage:
+    """By name, a page at a time."""
+    shown, more = sliced(
+        "templates", asked, await api.ask(templates.ls, actor), lambda one: one.name
+    )
+    return TemplatePage(templates=shown, next=more)
 
 
 @router.put("/templates/{name}", tags=["templates"], summary="Give a template another text")
@@ -83,9 +101,10 @@ async def search(asked: Annotated[Asked, Query()], api: Served, actor: Asker) ->
         opted_out=asked.opted_out,
         meaning=asked.meaning,
     )
-    found = await api.ask(inbox.ls, actor, wanted, limit=asked.limit + 1, before_id=asked.before)
-    page = found[: asked.limit]
-    return MoPage(inbox=page, next=page[-1].id if len(found) > asked.limit else None)
+    before = after_id("inbox", asked)
+    found = await api.ask(inbox.ls, actor, wanted, limit=asked.limit + 1, before_id=before)
+    shown, more = page("inbox", asked, found, lambda one: one.id)
+    return MoPage(inbox=shown, next=more)
 
 
 @router.post("/inbox/{id}/optout", tags=["inbox"], summary="Opt out who wrote")
@@ -108,9 +127,44 @@ async def blacken(body: Blacklisting, api: Served, actor: Asker) -> Entry:
 @router.get("/blacklist", tags=["blacklist"], summary="Who is on the blacklist")
 async def blacklisted(
     asked: Annotated[Blacklisted, Query()], api: Served, actor: Asker
-) -> list[Entry]:
-    """The newest entries that count in the application."""
-    return await api.ask(blacklist.search, actor, mobile=asked.mobile, limit=asked.limit)
+) -> EntryPage:
+    """Those that count in the application, the newest first, a page at a time."""
+    found = await api.ask(
+        blacklist.search,
+        actor,
+        mobile=asked.mobile,
+        limit=asked.limit + 1,
+        before_id=after_id("blacklist", asked),
+    )
+    shown, more = page("blacklist", asked, found, lambda one: one.id)
+    return EntryPage(blacklist=shown, next=more)
+
+
+@router.get(
+    "/blacklist/download",
+    tags=["blacklist"],
+    summary="The blacklist as CSV",
+    response_class=StreamingResponse,
+    responses=CSV,
+)
+async def download(api: Served, actor: Asker) -> StreamingResponse:
+    """All that counts in the application, as `siaran blacklist import` reads it."""
+
+    def rows(database: Database) -> Rows:
+        return (
+            [
+                one.mobile,
+                one.origin.value,
+                "yes" if one.everywhere else "no",
+                guarded(one.by),
+                guarded(one.reason or ""),
+                one.at.isoformat(timespec="seconds"),
+            ]
+            for one in blacklist.entries(database, actor)
+        )
+
+    head = ["mobile", "origin", "everywhere", "by", "reason", "at"]
+    return await csv_of(api, head, rows, name="blacklist.csv")
 
 
 @router.delete("/blacklist/{mobile}", tags=["blacklist"], summary="Take a number off")

@@ -5,45 +5,60 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from engine.api.bodies import Body, ListChange, ListCreation, Name, NewMembers, OptOut
+from engine.api.bodies import (
+    Body,
+    ListChange,
+    ListCreation,
+    MemberParams,
+    Name,
+    NewMembers,
+    OptIn,
+    OptOut,
+)
+from engine.api.downloads import CSV, Rows, csv_of
 from engine.api.files import members_file, uploaded
+from engine.api.pages import Next, Paged, after_id, page
 from engine.api.service import Asker, Served
 from engine.operations import Actor, Database, Tx, application_of, importing, lists, members
 from engine.operations.importing import ImportReport, Upload
 from engine.operations.members import Changed
+from engine.operations.spreadsheet import guarded
 from engine.store.lists import List, Listed, Shown
 from engine.store.members import Member
 
 router = APIRouter(tags=["lists"])
 
-Limit = Annotated[int, Field(ge=1, le=1000)]
 
-
-class Listing(Body):
+class Listing(Paged):
     """Which lists."""
 
     search: Annotated[str | None, Field(max_length=100)] = None
     batch: Annotated[str | None, Field(max_length=100)] = None
-    limit: Limit = 100
 
 
-class Search(Body):
-    """Which members; `after` is the `next` of the page before."""
+class ListPage(BaseModel):
+    """Some lists, the newest first."""
+
+    lists: list[Listed]
+    next: Next
+
+
+class Search(Paged):
+    """Which members."""
 
     mobile: Annotated[str | None, Field(max_length=40, description="the number or a part")] = None
     opted_out: bool | None = None
     deleted: bool | None = False
-    limit: Limit = 100
-    after: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
-class Page(BaseModel):
-    """Some members, in the order in which they joined; `next` None: there are no more."""
+class MemberPage(BaseModel):
+    """Some members, in the order in which they joined."""
 
     members: list[Member]
-    next: int | None
+    next: Next
 
 
 class Import(Body):
@@ -63,9 +78,18 @@ async def create(body: ListCreation, api: Served, actor: Asker) -> List:
 
 
 @router.get("/lists", summary="Find lists")
-async def ls(asked: Annotated[Listing, Query()], api: Served, actor: Asker) -> list[Listed]:
-    """The newest ones whose name holds `search`."""
-    return await api.ask(lists.ls, actor, text=asked.search, batch=asked.batch, limit=asked.limit)
+async def ls(asked: Annotated[Listing, Query()], api: Served, actor: Asker) -> ListPage:
+    """Those whose name holds `search`, the newest first, a page at a time."""
+    found = await api.ask(
+        lists.ls,
+        actor,
+        text=asked.search,
+        batch=asked.batch,
+        limit=asked.limit + 1,
+        before_id=after_id("lists", asked),
+    )
+    shown, more = page("lists", asked, found, lambda one: one.id)
+    return ListPage(lists=shown, next=more)
 
 
 @router.get("/lists/{name}", summary="Show a list")
@@ -96,7 +120,9 @@ async def delete(name: Name, api: Served, actor: Asker, delete_keywords: bool = 
 
 
 @router.get("/lists/{name}/members", summary="Find members")
-async def search(name: Name, asked: Annotated[Search, Query()], api: Served, actor: Asker) -> Page:
+async def search(
+    name: Name, asked: Annotated[Search, Query()], api: Served, actor: Asker
+) -> MemberPage:
     """In the order in which they joined, a page at a time."""
     found = await api.ask(
         members.search,
@@ -106,10 +132,10 @@ async def search(name: Name, asked: Annotated[Search, Query()], api: Served, act
         opted_out=asked.opted_out,
         deleted=asked.deleted,
         limit=asked.limit + 1,
-        after_id=asked.after,
+        after_id=after_id("members", asked) or 0,
     )
-    page = found[: asked.limit]
-    return Page(members=page, next=page[-1].id if len(found) > asked.limit else None)
+    shown, more = page("members", asked, found, lambda one: one.id)
+    return MemberPage(members=shown, next=more)
 
 
 @router.post("/lists/{name}/members", summary="Add members")
@@ -157,6 +183,29 @@ async def import_(
         return await api.work(importing.import_file, actor, upload)
 
 
+@router.get(
+    "/lists/{name}/download",
+    summary="A list as CSV",
+    response_class=StreamingResponse,
+    responses=CSV,
+)
+async def download(name: Name, api: Served, actor: Asker) -> StreamingResponse:
+    """All members that are not deleted, in the order in which they joined, as an import reads it."""
+
+    def rows(database: Database) -> Rows:
+        found = lists.members(database, actor, name)
+        return ([mobile, *map(guarded, params)] for mobile, params in found)
+
+    head = ["mobile", *(f"param{n}" for n in range(1, 7))]
+    return await csv_of(api, head, rows, name="members.csv")
+
+
+@router.patch("/lists/{name}/members/{mobile}", summary="Give a member other params")
+async def edit(name: Name, mobile: Name, body: MemberParams, api: Served, actor: Asker) -> Changed:
+    """A campaign that has begun sends what it found at its start."""
+    return await api.ask(members.edit, actor, name, mobile, body.params)
+
+
 @router.delete("/lists/{name}/members/{mobile}", summary="Delete a member")
 async def remove(name: Name, mobile: Name, api: Served, actor: Asker) -> Changed:
     """It can be restored; campaigns that run send it nothing more."""
@@ -174,4 +223,12 @@ async def optout(name: Name, mobile: Name, body: OptOut, api: Served, actor: Ask
     """Of the list, or of all messages of the application; it need not be a member."""
     return await api.ask(
         members.optout, actor, name, mobile, everywhere=body.everywhere, reason=body.reason
+    )
+
+
+@router.post("/lists/{name}/members/{mobile}/optin", summary="Take an opt-out back")
+async def optin(name: Name, mobile: Name, body: OptIn, api: Served, actor: Asker) -> Changed:
+    """One that was a mistake, of the list or `everywhere`; the reason stands in the log."""
+    return await api.ask(
+        members.optin, actor, name, mobile, everywhere=body.everywhere, reason=body.reason
     )

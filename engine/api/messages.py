@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from engine import clock
-from engine.api.bodies import Id, Messages, OneOrMany
+from engine.api.bodies import Id, Messages, Number, OneOrMany
+from engine.api.pages import Next, Paged, after_id, page
 from engine.api.service import Asker, Served
-from engine.operations import messages, submitting
+from engine.operations import message_search, messages, submitting
+from engine.operations.message_search import Found
 from engine.operations.messages import Cancelled, Shown
 from engine.operations.submitting import Accepted
 
@@ -68,6 +70,33 @@ async def send(
     )
     headers = {"Idempotency-Replayed": "true"} if answer.again else None
     return Response(answer.document, 202, headers, "application/json")
+
+
+class Search(Paged):
+    """To whom."""
+
+    mobile: Number
+
+
+class MessagePage(BaseModel):
+    """Some messages, the newest first."""
+
+    messages: list[Found]
+    next: Next
+
+
+@router.get("/messages", summary="Find messages to a number")
+async def search(asked: Annotated[Search, Query()], api: Served, actor: Asker) -> MessagePage:
+    """All of them, of campaigns and responses, too; the newest first, a page at a time."""
+    found = await api.ask(
+        message_search.search,
+        actor,
+        asked.mobile,
+        limit=asked.limit + 1,
+        before_id=after_id("messages", asked),
+    )
+    shown, more = page("messages", asked, found, lambda one: one.id)
+    return MessagePage(messages=shown, next=more)
 
 
 @router.get("/messages/{id}", summary="What became of a message")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
@@ -180,10 +181,27 @@ def answer_with_problems(app: FastAPI) -> None:
     """Every error of an application's routes becomes a problem document."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return problem_of(error).response()
+        problem = problem_of(error)
+        if problem.kind == "method-not-allowed":
+            methods = ", ".join(_methods(request.app, request.url.path))
+            problem = Problem(
+                problem.kind, f"the path has {methods} only", headers={"Allow": methods}
+            )
+        return problem.response()
 
     for kind in (Refused, Unreachable, CommitUnknown, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """All that a path has: the router names those of the first route that fits."""
+    document = app.openapi_schema or {"paths": {}}
+    return [
+        verb.upper()
+        for template, operations in document["paths"].items()
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        for verb in operations
+    ]
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -29,6 +29,13 @@ _MAKING: Final = threading.Lock()
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/ProblemDocument"}
 
+_ALWAYS: Final = (401, 403, 404, 422, 429, 503)
+_WITH_BODY: Final = (400, 408, 413, 415)
+_CONFLICT: Final = frozenset(
+    {("post", "/v1/messages"), ("post", "/v1/campaigns"), ("patch", "/v1/campaigns/{id}")}
+)
+"""Where something can be under way, or has to be agreed to (409)."""
+
 
 def add_to(app: FastAPI) -> None:
     """Serves both; nobody has to log in to read what the API is."""
@@ -79,15 +86,31 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         "password": {"type": "http", "scheme": "basic"},
     }
     document["security"] = [{"token": []}, {"password": []}]
-    for path in document["paths"].values():
-        for operation in path.values():
-            answers = operation["responses"]
-            answers.pop("422", None)
-            answers["default"] = {
-                "description": "A problem (RFC 9457)",
-                "content": {MEDIA: {"schema": _PROBLEM}},
-            }
+    parts["responses"] = {
+        f"problem-{status}": _problem(status) for status in (*_ALWAYS, *_WITH_BODY, 409)
+    }
+    for path, operations in document["paths"].items():
+        for verb, operation in operations.items():
+            statuses = [*_ALWAYS, *(_WITH_BODY if "requestBody" in operation else ())]
+            statuses += [409] if (verb, path) in _CONFLICT else []
+            for status in sorted(statuses):
+                operation["responses"][str(status)] = {
+                    "$ref": f"#/components/responses/problem-{status}"
+                }
     return document
+
+
+def _problem(status: int) -> dict[str, Any]:
+    kinds = [f"{kind.title} (`{name}`)" for name, kind in KINDS.items() if kind.status == status]
+    answer: dict[str, Any] = {
+        "description": "; ".join(kinds),
+        "content": {MEDIA: {"schema": _PROBLEM}},
+    }
+    if status in (429, 503):
+        answer["headers"] = {
+            "Retry-After": {"description": "in so many seconds", "schema": {"type": "integer"}}
+        }
+    return answer
 
 
 # ---------------------------------------------------------------- the page

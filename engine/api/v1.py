@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
-from engine.api import campaigns, desk, lists, messages, reference
+from engine.api import answers, campaigns, desk, lists, messages, reference
 from engine.api.guard import Guard
 from engine.api.problems import answer_with_problems
 from engine.api.service import Api
 
-ROUTERS = (messages.router, lists.router, campaigns.router, desk.router)
+ROUTERS = (messages.router, lists.router, campaigns.router, desk.router, answers.router)
 
 
 def add_to(app: FastAPI, api: Api) -> None:
@@ -27,8 +28,13 @@ def add_to(app: FastAPI, api: Api) -> None:
         csv_mib=api.http.csv_limit_mib,
         pause_s=api.patience.body_s,
     )
-    v1 = APIRouter(prefix="/v1")
+    v1 = APIRouter(prefix="/v1", generate_unique_id_function=_named)
     for router in ROUTERS:
         v1.include_router(router)
     app.include_router(v1)
     reference.add_to(app)
+
+
+def _named(route: APIRoute) -> str:
+    """What programs that are made of the document call a route: `cancel_campaigns`."""
+    return f"{route.name}_{route.tags[0]}".replace(" ", "_").replace("-", "_")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.operations import Actor, application_of
 from engine.operations.member_files import BadNumbers as BadNumbers
 from engine.operations.members import check_reason, part_of
@@ -91,7 +91,7 @@ def remove(
         if other is not None:
             which = "take off with --all-apps" if other.everywhere else "leave --all-apps out"
             hint = f", but on {_name(other.everywhere)}: {which}"
-        raise Refused(f"{mobile} is not on {_name(everywhere)}{hint}")
+        raise NotFound(f"{mobile} is not on {_name(everywhere)}{hint}")
     blacklist.remove(tx, where, mobile)
     audit.record(
         tx,
@@ -132,12 +132,20 @@ def import_file(
 
 
 def search(
-    tx: Tx, actor: Actor, *, mobile: str | None = None, limit: int | None = None
+    tx: Tx,
+    actor: Actor,
+    *,
+    mobile: str | None = None,
+    limit: int | None = None,
+    before_id: int | None = None,
 ) -> list[Entry]:
-    """The newest `limit` entries that count in the application, whose number holds `mobile`."""
+    """The newest `limit` entries that count in the application, whose number holds `mobile`.
+
+    `before_id` is for the next page.
+    """
     application = application_of(tx, actor)
     part = None if mobile is None else part_of(mobile)
-    return blacklist.search(tx, application.id, part=part, limit=limit)
+    return blacklist.search(tx, application.id, part=part, limit=limit, before_id=before_id)
 
 
 def entries(database: Database, actor: Actor, *, mobile: str | None = None) -> Iterator[Entry]:

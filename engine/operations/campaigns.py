@@ -46,10 +46,11 @@ def ls(
     batch: str | None = None,
     month: str | None = None,
     limit: int | None,
+    before_id: int | None = None,
 ) -> list[Campaign]:
     """The newest `limit` campaigns that match (R-3.5); `month` (2026-11) is of the scheduled time.
 
-    Raises Refused for an unknown state, list or month.
+    `before_id` is for the next page. Raises Refused for an unknown state, list or month.
     """
     application = application_of(tx, actor)
     since, until = (None, None) if month is None else month_of(month, application.timezone)
@@ -61,7 +62,7 @@ def ls(
         since=since,
         until=until,
     )
-    return stored.find(tx, application.id, asked, limit=limit)
+    return stored.find(tx, application.id, asked, limit=limit, before_id=before_id)
 
 
 def show(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Shown:

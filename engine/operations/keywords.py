@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.suggest import did_you_mean
 from engine.domain.words import HELP, RESUME, check_word, near
 from engine.operations import Actor, application_of, lists, optout_commands, responses
@@ -132,7 +132,7 @@ def _get(tx: Tx, application_id: int, word: str) -> Keyword:
     if found is None:
         known = (one.keyword for one in keywords.of_application(tx, application_id))
         meant = did_you_mean(folded, known) or "; see `keyword ls`"
-        raise Refused(f"keyword {folded.upper()!a} not found{meant}")
+        raise NotFound(f"keyword {folded.upper()!a} not found{meant}")
     if found.deleted_at is not None:
         raise Refused(f"keyword {found.keyword} was deleted, and can never be used again")
     return found

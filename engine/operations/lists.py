@@ -169,10 +169,16 @@ def ls(
     text: str | None = None,
     batch: str | None = None,
     limit: int | None = None,
+    before_id: int | None = None,
 ) -> list[Listed]:
-    """The newest `limit` lists whose name holds `text` and whose batch reference is `batch`."""
+    """The newest `limit` lists whose name holds `text` and whose batch reference is `batch`.
+
+    `before_id` is for the next page.
+    """
     application = application_of(tx, actor)
-    return lists.search(tx, application.id, text=text, batch=batch, limit=limit)
+    return lists.search(
+        tx, application.id, text=text, batch=batch, limit=limit, before_id=before_id
+    )
 
 
 def show(tx: Tx, actor: Actor, name: str) -> Shown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.suggest import did_you_mean
 from engine.domain.words import HELP, OPT_OUT, RESUME, check_word, near
 from engine.operations import Actor, application_of
@@ -87,7 +87,7 @@ def _get(tx: Tx, application_id: int, word: str) -> tuple[str, Command]:
     commands = known(tx, application_id)
     if folded not in commands:
         meant = did_you_mean(folded, commands) or "; see `optout-command ls`"
-        raise Refused(f"opt-out command {folded.upper()!a} not found{meant}")
+        raise NotFound(f"opt-out command {folded.upper()!a} not found{meant}")
     return folded, commands[folded]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.domain import message as rules
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.domain.inbound import Kind, Meaning
 from engine.domain.settings import SEGMENTS_MAX
 from engine.operations import Actor, application_of, lists
@@ -84,7 +84,7 @@ def delete(tx: Tx, actor: Actor, kind: str, *, list_name: str | None = None) -> 
     which, list_id, name = _which(tx, application.id, kind, list_name)
     before = responses.find(tx, application.id, which, list_id)
     if before is None:
-        raise Refused(f"no response {_named(which, name)} is set; see `response show`")
+        raise NotFound(f"no response {_named(which, name)} is set; see `response show`")
     responses.delete(tx, application.id, which, list_id)
     _log(tx, application.id, actor, "response.delete", which, name, before, None)
     return Changed(kind=which.value, list=name, text=before, segments=0, notice=None)

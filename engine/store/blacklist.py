@@ -167,8 +167,18 @@ def lift(tx: Tx, application_id: int, mobile: str) -> bool:
     return cursor.rowcount == 1
 
 
-def search(tx: Tx, application_id: int, *, part: str | None, limit: int | None) -> list[Entry]:
-    """The newest `limit` entries that count in an application, whose mobile holds `part`."""
+def search(
+    tx: Tx,
+    application_id: int,
+    *,
+    part: str | None,
+    limit: int | None,
+    before_id: int | None = None,
+) -> list[Entry]:
+    """The newest `limit` entries that count in an application, whose mobile holds `part`.
+
+    `before_id` is for the next page.
+    """
     with tx.cursor(row_factory=class_row(Entry)) as cursor:
         # blacklist_application, backwards until there are enough, once for each of the two lists.
         cursor.execute(
@@ -177,16 +187,23 @@ def search(tx: Tx, application_id: int, *, part: str | None, limit: int | None) 
                 (SELECT * FROM blacklist
                  WHERE application_id = %(application_id)s
                    AND (%(part)s::text IS NULL OR strpos(mobile, %(part)s) > 0)
+                   AND (%(before)s::bigint IS NULL OR id < %(before)s)
                  ORDER BY id DESC LIMIT %(limit)s)
                 UNION ALL
                 (SELECT * FROM blacklist
                  WHERE application_id IS NULL
                    AND (%(part)s::text IS NULL OR strpos(mobile, %(part)s) > 0)
+                   AND (%(before)s::bigint IS NULL OR id < %(before)s)
                  ORDER BY id DESC LIMIT %(limit)s)
             ) AS found
             ORDER BY id DESC LIMIT %(limit)s
             """,
-            {"application_id": application_id, "part": part, "limit": limit},
+            {
+                "application_id": application_id,
+                "part": part,
+                "before": before_id,
+                "limit": limit,
+            },
         )
         return cursor.fetchall()
 

@@ -181,8 +181,13 @@ def cancel(tx: Tx, campaign_id: int, now: datetime) -> None:
     )
 
 
-def find(tx: Tx, application_id: int, asked: Filter, *, limit: int | None) -> list[Campaign]:
-    """Give the newest `limit` campaigns that match, the newest first; None gives all."""
+def find(
+    tx: Tx, application_id: int, asked: Filter, *, limit: int | None, before_id: int | None = None
+) -> list[Campaign]:
+    """Give the newest `limit` campaigns that match, the newest first; None gives all.
+
+    `before_id` is for the next page.
+    """
     with tx.cursor(row_factory=class_row(Campaign)) as cursor:
         # campaign_pkey, walked backwards until there are enough; campaign_list for a rare list.
         return cursor.execute(
@@ -196,6 +201,7 @@ def find(tx: Tx, application_id: int, asked: Filter, *, limit: int | None) -> li
               AND (%(batch)s::text IS NULL OR c.batch = %(batch)s)
               AND (%(since)s::timestamptz IS NULL OR c.scheduled_at >= %(since)s)
               AND (%(until)s::timestamptz IS NULL OR c.scheduled_at < %(until)s)
+              AND (%(before)s::bigint IS NULL OR c.id < %(before)s)
             ORDER BY c.id DESC
             LIMIT %(limit)s
             """,
@@ -207,6 +213,7 @@ def find(tx: Tx, application_id: int, asked: Filter, *, limit: int | None) -> li
                 "batch": asked.batch,
                 "since": asked.since,
                 "until": asked.until,
+                "before": before_id,
                 "limit": limit,
             },
         ).fetchall()

@@ -207,9 +207,18 @@ def purge(tx: Tx, rows: int) -> int:
 
 
 def search(
-    tx: Tx, application_id: int, *, text: str | None, batch: str | None, limit: int | None
+    tx: Tx,
+    application_id: int,
+    *,
+    text: str | None,
+    batch: str | None,
+    limit: int | None,
+    before_id: int | None = None,
 ) -> list[Listed]:
-    """The newest `limit` lists whose name holds `text` (any case) and whose batch is `batch`."""
+    """The newest `limit` lists whose name holds `text` (any case) and whose batch is `batch`.
+
+    `before_id` is for the next page.
+    """
     with tx.cursor(row_factory=class_row(Listed)) as cursor:
         # list_name; for the members of each list that is shown, list_size_list.
         cursor.execute(
@@ -221,12 +230,19 @@ def search(
                 WHERE application_id = %(application_id)s AND deleted_at IS NULL
                   AND (%(text)s::text IS NULL OR strpos(lower(name), lower(%(text)s)) > 0)
                   AND (%(batch)s::text IS NULL OR batch = %(batch)s)
+                  AND (%(before)s::bigint IS NULL OR id < %(before)s)
                 ORDER BY id DESC
                 LIMIT %(limit)s
             ) AS found
             ORDER BY found.id DESC
             """,
-            {"application_id": application_id, "text": text, "batch": batch, "limit": limit},
+            {
+                "application_id": application_id,
+                "text": text,
+                "batch": batch,
+                "before": before_id,
+                "limit": limit,
+            },
         )
         return cursor.fetchall()
 

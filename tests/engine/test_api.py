@@ -190,6 +190,7 @@ async def test_foreign_octets_are_a_problem_and_nothing_else(stage: Stage) -> No
         assert (await api.get("/v1/nothing", token=token)).problem("not-found") == 404
         there = await api.send("DELETE", "/v1/messages", b"", token=token)
         assert there.problem("method-not-allowed") == 405
+        assert there.headers["allow"] == "POST, GET"
 
 
 @pytest.mark.trio
