@@ -21,6 +21,7 @@ class Role(StrEnum):
 
     GATEWAY = "gateway"
     API = "api"
+    CALLBACKS = "callbacks"
 
 
 @command(app, "run", "siaran run", "siaran run --config siaran.toml", "siaran run --role api")
@@ -29,15 +30,17 @@ def run(
     role: Annotated[
         list[Role] | None,
         typer.Option(
-            "--role", help="of these alone, instead of all: binds and queue, or the HTTP API"
+            "--role",
+            help="of these alone, instead of all: binds and queue, the HTTP API, callbacks",
         ),
     ] = None,
 ) -> None:
     """Run the engine until SIGTERM or Ctrl-C, which let it finish what is on the wire (10 s).
 
     With no configuration it uses the embedded database and binds to 127.0.0.1:2775, where
-    `siaran smsc` listens. Busy clients of the HTTP API take nothing from the binds when they have a
-    process of their own: then each process needs an http.listen of its own.
+    `siaran smsc` listens. Busy clients of the HTTP API, and callbacks to many endpoints, take nothing
+    from the binds when they have a process of their own: then each process needs an http.listen of
+    its own. Mails go out where the binds are.
     """
     # What ends a process that stands still (systemd's watchdog, SIGABRT) shows where it stood.
     with contextlib.suppress(OSError):  # standard error is no file
@@ -46,7 +49,9 @@ def run(
     roles = set(role or Role)
     with desk.database() as database:
         if Role.GATEWAY in roles:
-            serving = Role.API in roles
-            shell.run(engine.run, settings, database, desk.settings, serving)
+            serving, telling = Role.API in roles, Role.CALLBACKS in roles
+            shell.run(engine.run, settings, database, desk.settings, serving, telling)
         else:
-            shell.run(engine.run_api, settings, database)
+            shell.run(
+                engine.run_alone, settings, database, Role.API in roles, Role.CALLBACKS in roles
+            )

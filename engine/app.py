@@ -23,8 +23,8 @@ import trio
 
 from config.load import ConfigError
 from config.settings import Http, Settings
-from engine import clock, expiry, inbound, log, nodes, pulse
-from engine.api import alone, server
+from engine import alone, clock, expiry, inbound, log, nodes, pulse
+from engine.api import server
 from engine.api.service import Api
 from engine.arrived import Arrived
 from engine.control import Control
@@ -39,6 +39,7 @@ from engine.gateway.plans import Network, heard, network_of, plan_of, routes_of,
 from engine.lease import NodeLease
 from engine.metrics import Metrics
 from engine.metrics.process import release
+from engine.outbox.callbacks import Callbacks
 from engine.outbox.worker import Worker
 from engine.sharing import Sharing
 from engine.standing import Standing
@@ -65,11 +66,16 @@ MO_WAITING = 64
 
 
 async def run(
-    settings: Settings, db: Database, reread: Callable[[], Settings], serving: bool = True
+    settings: Settings,
+    db: Database,
+    reread: Callable[[], Settings],
+    serving: bool = True,
+    telling: bool = True,
 ) -> None:
     """Runs the engine until it is told to end. Raises Refused when the node is running already.
 
-    `serving`: the HTTP API, too; without it /metrics, /healthz and /readyz alone.
+    `serving`: the HTTP API, too; without it /metrics, /healthz and /readyz alone. `telling`: the
+    callbacks, too.
     `reread` gives the configuration as it is by then, for SIGHUP and `siaran carrier reload`.
     """
     log.start(settings.log.format, settings.log.level, mobiles=settings.log.show_mobiles)
@@ -126,12 +132,16 @@ async def run(
             answering=gateway.look,
         )
         outbox = Worker(db=db, metrics=metrics, node_id=start.node_id, smtp=settings.smtp)
+        callbacks = Callbacks(
+            db=db, metrics=metrics, holder=start.node_id, settings=settings.callbacks
+        )
         reloading = Reloading(
             db=db,
             node_id=start.node_id,
             gateway=gateway,
             fleet=fleet,
             outbox=outbox,
+            callbacks=callbacks,
             now=settings,
             others=others,
             reread=reread,
@@ -203,6 +213,8 @@ async def run(
                 nursery.start_soon(db.follow, moved)
                 nursery.start_soon(mo.run)
                 nursery.start_soon(outbox.run)
+                if telling:
+                    nursery.start_soon(callbacks.run)
                 nursery.start_soon(gateway.run)
                 await nursery.start(tracing.run)
                 await nursery.start(fleet.run, network.plans.values())
@@ -218,10 +230,13 @@ async def run(
                     pulse.notify("STOPPING=1")
                     break
                 outbox.stop()
-                mails_by = trio.current_time() + DRAIN_S
+                callbacks.stop()
+                told_by = trio.current_time() + DRAIN_S
                 await drain(gateway, fleet)
-                with trio.move_on_at(mails_by):
+                with trio.move_on_at(told_by):
                     await outbox.wait_stopped()
+                    if telling:
+                        await callbacks.wait_stopped()
                 ending.set()
                 db.end_by(trio.current_time() + LAST_S)
                 nursery.cancel_scope.cancel()
@@ -241,8 +256,16 @@ def _api(db: Database, http: Http, gateway: Gateway, metrics: Metrics) -> Api:
     return Api(db, http=http, woken=gateway.look, count=metrics.process.request)
 
 
-run_api = alone.run
-"""The HTTP API in a process of its own."""
+async def run_alone(settings: Settings, db: Database, serving: bool, telling: bool) -> None:
+    """The HTTP API, the callbacks, or both, in a process without binds.
+
+    Raises Refused when another one tells callbacks under the node's name on this machine.
+    """
+    if not telling:
+        return await alone.run(settings, db)
+    with only_one(default_home(), f"{settings.node.name}.callbacks") as place:
+        # A number that it has after each start, so that it goes on at once; nodes' are above 0.
+        return await alone.run(settings, db, serving=serving, holder=-1 - int(place[:7], 16))
 
 
 def _network(tx: Tx, settings: Settings, node_id: int, others: Others) -> Network:
@@ -276,6 +299,7 @@ class Reloading:
     gateway: Gateway
     fleet: Fleet
     outbox: Worker
+    callbacks: Callbacks
     now: Settings
     others: Others
     """The routes of the other nodes."""
@@ -330,6 +354,7 @@ class Reloading:
             if written:
                 log.start(new.log.format, new.log.level, mobiles=new.log.show_mobiles)
             self.outbox.smtp = new.smtp
+            self.callbacks.settings = new.callbacks
             self.now = new
             self.gateway.network = network
             _name(network, self.fleet.metrics)

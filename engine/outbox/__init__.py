@@ -1,1 +1,1 @@
-"""What is told outside of SMPP: mails, and callbacks when they come. See `worker`."""
+"""What is told outside of SMPP: mails (`worker`) and callbacks (`callbacks`)."""

@@ -136,7 +136,7 @@ def claim_mails(tx: Tx, node_id: int, now: datetime) -> Claim:
         """,
         (now, LOOKED_AT),
     ).fetchall()
-    if not due or not _hold(tx, MAIL, node_id, now):
+    if not due or not hold(tx, MAIL, node_id, now, LEASE):
         return Claim()
     recipients = list(dict.fromkeys(recipient for _, recipient in due))
     groups: list[tuple[Mail, ...]] = []
@@ -161,7 +161,7 @@ def claim_mails(tx: Tx, node_id: int, now: datetime) -> Claim:
     return Claim(groups=tuple(groups), more=bool(groups) or len(due) == LOOKED_AT)
 
 
-def _hold(tx: Tx, place: str, node_id: int, now: datetime) -> bool:
+def hold(tx: Tx, place: str, node_id: int, now: datetime, lease: timedelta) -> bool:
     """Take or renew the lease of a place; False while another node has it."""
     cursor = tx.execute(
         # outbox_worker_pkey
@@ -170,7 +170,7 @@ def _hold(tx: Tx, place: str, node_id: int, now: datetime) -> bool:
             ON CONFLICT (place) DO UPDATE SET node_id = excluded.node_id, until = excluded.until
          WHERE outbox_worker.node_id = excluded.node_id OR outbox_worker.until <= %(now)s
         """,
-        {"place": place, "node": node_id, "until": now + LEASE, "now": now},
+        {"place": place, "node": node_id, "until": now + lease, "now": now},
     )
     return cursor.rowcount == 1
 
