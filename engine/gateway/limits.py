@@ -1,7 +1,8 @@
 """What keeps messages of a campaign from going out in this turn, though there is room (R-3.9, R-3.10).
 
 Its rate, the daily quota and the frequency cap of its application, and the hours of each recipient.
-One turn at a time has a rate or a quota in hand; another one passes its campaigns by, and never waits.
+One turn at a time has a slow rate or a quota in hand, and two a fast rate; another one passes its
+campaigns by, and never waits.
 Of a campaign with none of these nothing here asks the database for anything.
 """
 
@@ -22,12 +23,12 @@ _hours: dict[int, RecipientHours] = {}
 class Limits:
     """The limits of one turn."""
 
-    __slots__ = ("_now", "_quotas", "_rates", "_tx", "_within")
+    __slots__ = ("_now", "_paces", "_quotas", "_tx", "_within")
 
     def __init__(self, tx: Tx, now: datetime) -> None:
         self._tx = tx
         self._now = now
-        self._rates: dict[int, limiting.Pace | None] = {}
+        self._paces: dict[int, limiting.Paces] = {}
         self._quotas: dict[int, limiting.Use | None] = {}
         self._within: dict[int, RecipientHours | None] = {}
 
@@ -35,19 +36,17 @@ class Limits:
         """How many messages of an origin may go out, at most `free`."""
         if origin.rate is None and origin.quota is None:
             return free
-        pace, use = self._pace(origin), self._use(origin)
-        if origin.rate is not None:
-            free = min(free, 0 if pace is None else pace.allowed(self._now))
         if origin.quota is not None:
+            use = self._use(origin)
             free = min(free, 0 if use is None else use.left(int(origin.quota)))
-        return free
+        pace = self._pace(origin)
+        return free if pace is None else pace.allowed(free)
 
     def launched(self, origin: Origin, candidates: Sequence[Candidate]) -> None:
         """These go out."""
         pace, use = self._pace(origin), self._use(origin)
-        if pace is not None and origin.campaign_id is not None:
+        if pace is not None:
             pace.sent(len(candidates))
-            limiting.note_pace(self._tx, origin.campaign_id, pace)
         if use is not None:
             use.n += sum(candidate.attempt == 0 for candidate in candidates)
             limiting.note_use(self._tx, origin.application_id, use)
@@ -111,16 +110,16 @@ class Limits:
                 reasons.setdefault(mobile, "frequency cap")
         return reasons
 
-    def _pace(self, origin: Origin) -> limiting.Pace | None:
-        """How far a campaign with a rate has come; None: it has none, or another turn has it."""
+    def _pace(self, origin: Origin) -> limiting.Paces | None:
+        """The pace of a campaign with a rate."""
         campaign_id = origin.campaign_id
         if origin.rate is None or campaign_id is None:
             return None
-        if campaign_id not in self._rates:
-            self._rates[campaign_id] = limiting.take_pace(
-                self._tx, campaign_id, origin.rate, self._now
-            )
-        return self._rates[campaign_id]
+        pace = self._paces.get(campaign_id)
+        if pace is None:
+            pace = limiting.Paces(self._tx, campaign_id, origin.rate, self._now)
+            self._paces[campaign_id] = pace
+        return pace
 
     def _use(self, origin: Origin) -> limiting.Use | None:
         """What the application has launched today; None: no quota, or another turn has it."""

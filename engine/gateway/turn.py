@@ -548,17 +548,19 @@ class _Launch:
 
     def _launch_feeds(self) -> None:
         passed: list[int] = []
+        shut: list[int] = []
         self.kept = 0
         self.blocked.clear()
         routed = len(self.work.network.routing.keys) > 1
         while self.free > 0:
-            feed = launching.next_feed(self.tx, passed, self.now)
+            feed = launching.next_feed(self.tx, passed, self.now, shut)
             if feed is None:
                 return
             passed.append(feed.id)
             free = self.free
             limit = self.limits.most(feed.origin, free)
             if limit <= 0:
+                shut += [feed.origin.campaign_id] if feed.origin.campaign_id else []
                 continue
             candidates, upto = self._next_of(feed, limit)
             left = self._launch(feed.origin, candidates)

@@ -67,8 +67,12 @@ class Candidate(NamedTuple):
     refused: int
 
 
-def next_feed(tx: Tx, passed: Sequence[int], now: datetime) -> Feed | None:
+def next_feed(
+    tx: Tx, passed: Sequence[int], now: datetime, shut: Sequence[int] = ()
+) -> Feed | None:
     """Locks the feed that has waited longest, of a campaign that may send; None when there is none.
+
+    None of those `passed`, and none of the campaigns `shut`.
 
     One may send from when it has the turn until that is taken from it, its hours close or its time
     limit passes, to the moment (R-3.9, R-4.3).
@@ -91,13 +95,14 @@ def next_feed(tx: Tx, passed: Sequence[int], now: datetime) -> Feed | None:
           JOIN application a ON a.id = f.application_id
           LEFT JOIN sender s ON s.application_id = f.application_id AND s.address = c.sender
          WHERE c.state IN ('running', 'finishing') AND f.id <> ALL (%(passed)s::bigint[])
+           AND f.campaign_id <> ALL (%(shut)s::bigint[])
            AND (c.open_until IS NULL OR c.open_until > %(now)s)
            AND (c.not_after IS NULL OR c.not_after > %(now)s)
          ORDER BY f.served_at, f.id
          LIMIT 1
            FOR UPDATE OF f SKIP LOCKED
         """,
-        {"passed": ints(passed), "now": now},
+        {"passed": ints(passed), "shut": ints(shut), "now": now},
     )
     return Feed._make((*rows[0][:3], Origin._make(rows[0][3:]))) if rows else None
 

@@ -22,9 +22,13 @@ LATE: Final = timedelta(seconds=0.5)
 """What was not launched in time is made up for to this extent: turns come five times a second."""
 
 
+HALVED: Final = 20.0
+"""Messages a second from which a rate is kept in two halves: two turns at a time can have one each."""
+
+
 @dataclass(slots=True)
 class Pace:
-    """How far a campaign has come; `rate` in messages a second."""
+    """How far a campaign has come, or half of it; `rate` in messages a second."""
 
     rate: float
     at: datetime
@@ -40,6 +44,39 @@ class Pace:
         self.at += timedelta(seconds=n / self.rate)
 
 
+class Paces:
+    """What a turn has of a campaign's pace: nothing, a half or all of it, as it needs and finds."""
+
+    __slots__ = ("_held", "_now", "_others", "_rate", "_tx")
+
+    def __init__(self, tx: Tx, campaign_id: int, rate: float, now: datetime) -> None:
+        self._tx = tx
+        self._now = now
+        self._others = [campaign_id] if rate < HALVED else [-campaign_id, campaign_id]
+        self._rate = rate / len(self._others)
+        self._held: dict[int, Pace] = {}
+
+    def allowed(self, wanted: int) -> int:
+        """How many messages may go out now, at most `wanted`."""
+        n = sum(pace.allowed(self._now) for pace in self._held.values())
+        while n < wanted and self._others:
+            key = self._others.pop()
+            pace = take_pace(self._tx, key, self._rate, self._now)
+            if pace is not None:
+                self._held[key] = pace
+                n += pace.allowed(self._now)
+        return min(n, wanted)
+
+    def sent(self, n: int) -> None:
+        """So many do."""
+        for key, pace in self._held.items():
+            each = min(n, pace.allowed(self._now))
+            if each:
+                n -= each
+                pace.sent(each)
+                note_pace(self._tx, key, pace)
+
+
 @dataclass(slots=True)
 class Use:
     """What an application has launched on a day of its own."""
@@ -53,12 +90,15 @@ class Use:
         return max(quota - self.n, 0)
 
 
-def take_pace(tx: Tx, campaign_id: int, rate: float, now: datetime) -> Pace | None:
-    """A campaign's pace, locked until the commit; None: another turn has it."""
+def take_pace(tx: Tx, key: int, rate: float, now: datetime) -> Pace | None:
+    """A pace, locked until the commit; None: another turn has it.
+
+    `key` is the number of its campaign, with a minus for the second half.
+    """
     # campaign_pace_pkey
     row = tx.execute(
         "SELECT at FROM campaign_pace WHERE campaign_id = %s FOR UPDATE SKIP LOCKED",
-        (campaign_id,),
+        (key,),
     ).fetchone()
     if row is None:
         row = tx.execute(
@@ -66,15 +106,15 @@ def take_pace(tx: Tx, campaign_id: int, rate: float, now: datetime) -> Pace | No
             INSERT INTO campaign_pace (campaign_id, at) VALUES (%s, %s)
                 ON CONFLICT DO NOTHING RETURNING at
             """,
-            (campaign_id, now - timedelta(seconds=1 / rate)),
+            (key, now - timedelta(seconds=1 / rate)),
         ).fetchone()
     return None if row is None else Pace(rate, row[0])
 
 
-def note_pace(tx: Tx, campaign_id: int, pace: Pace) -> None:
+def note_pace(tx: Tx, key: int, pace: Pace) -> None:
     """Keeps it."""
     # campaign_pace_pkey; a HOT update
-    tx.execute("UPDATE campaign_pace SET at = %s WHERE campaign_id = %s", (pace.at, campaign_id))
+    tx.execute("UPDATE campaign_pace SET at = %s WHERE campaign_id = %s", (pace.at, key))
 
 
 def take_use(tx: Tx, application_id: int, now: datetime) -> Use | None:

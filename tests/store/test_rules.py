@@ -435,6 +435,30 @@ def test_a_rate_is_what_it_says(rate: float) -> None:
     assert sent / (now - start).total_seconds() == pytest.approx(rate, rel=0.02)
 
 
+def test_two_turns_share_a_fast_rate(road: Road) -> None:
+    """R-3.9: one that needs no more than a half leaves the other; both together are the rate."""
+    now = clock.utc_now()
+    with psycopg.connect(road.database.url) as one, psycopg.connect(road.database.url) as other:
+        limiting.Paces(one, 7, 1000.0, now).allowed(2)  # its first turn makes them
+        one.commit()
+        first, second = (limiting.Paces(tx, 7, 1000.0, now) for tx in (one, other))
+        assert (first.allowed(1), second.allowed(1)) == (1, 1)
+        assert (first.allowed(9), second.allowed(9)) == (1, 1), "the other has the rest"
+        first.sent(1)
+        one.commit()
+        later = now + timedelta(seconds=0.25)
+        third = limiting.Paces(one, 7, 1000.0, later)
+        assert third.allowed(1000) == 125
+        third.sent(125)
+        one.commit()
+        other.commit()
+        both = limiting.Paces(one, 7, 1000.0, later)
+        assert both.allowed(1000) == 126, "of the half that was not used"
+        both.sent(100)
+        both.sent(26)
+        assert both.allowed(1000) == 0
+
+
 def test_a_rate_holds_over_turns_and_only_one_of_them_has_it(road: Road) -> None:
     """R-3.9: what is over waits in the feed; another turn passes the campaign by."""
     campaign = road.planned(50, rate=0.2)
