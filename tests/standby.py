@@ -70,6 +70,7 @@ class Server:
     password: str
     account: Account
     programs: Programs
+    settings: str = ""
     _process: subprocess.Popen[bytes] | None = None
 
     def url(self, user: str = "siaran") -> str:
@@ -80,7 +81,8 @@ class Server:
     def configure(self, settings: str) -> None:
         """Settings beside `SETTINGS`, in force at the next start."""
         file = self.directory / "postgresql.conf"
-        file.write_text(f"{SETTINGS}port = {self.port}\ncluster_name = '{self.name}'\n{settings}")
+        own = f"port = {self.port}\ncluster_name = '{self.name}'\n"
+        file.write_text(f"{SETTINGS}{own}{self.settings}{settings}")
         self.account.own(file)
 
     def start(self) -> None:
@@ -173,10 +175,13 @@ class Servers:
 
     @staticmethod
     @contextlib.contextmanager
-    def open(*, standbys: int = 1, synchronous: bool = True) -> Iterator[Servers]:
+    def open(
+        *, standbys: int = 1, synchronous: bool = True, settings: str = ""
+    ) -> Iterator[Servers]:
         """Running servers, gone after the block; `a` is the primary, then `b`, `c`, …
 
-        `synchronous`: a COMMIT waits until any one standby has it on its disk.
+        `synchronous`: a COMMIT waits until any one standby has it on its disk. `settings` are more of
+        PostgreSQL's, for all of them.
         """
         directory = Path(tempfile.mkdtemp(prefix="siaran-servers-"))
         directory.chmod(0o711)  # the account has to get through
@@ -185,7 +190,7 @@ class Servers:
         password = secrets.token_hex(8)
         names = [chr(ord("a") + n) for n in range(standbys + 1)]
         all_ = [
-            Server(name, directory / name, port, password, account, programs)
+            Server(name, directory / name, port, password, account, programs, settings)
             for name, port in zip(names, free_ports(len(names)), strict=True)
         ]
         servers = Servers(all_[0])

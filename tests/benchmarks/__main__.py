@@ -25,6 +25,7 @@ from tests.benchmarks import (
     aside,
     beside,
     codec,
+    failover,
     fleet,
     hours,
     imports,
@@ -82,6 +83,7 @@ MODULES = {
     "hours": (hours, False),
     "api": (api, False),
     "promises": (promises, False),
+    "failover": (failover, False),
     "nodes": (nodes, False),
 }
 
@@ -153,7 +155,8 @@ def _measure(
             },
         }
         print(json.dumps(document, indent=2, ensure_ascii=False))
-    promised = [*found.get("promises", ()), *found.get("subscribers", ())]
+    names = ("promises", "subscribers", "failover")
+    promised = [figure for name in names for figure in found.get(name, ())]
     promised += [one for one in found.get("nodes", ()) if one.at_most == 0]
     broken = [figure for figure in promised if not figure.met]
     return 1 if broken else 0

@@ -48,6 +48,12 @@ def test_what_is_counted_costs_next_to_nothing(capsys: pytest.CaptureFixture[str
     assert "scrape of 4 binds, amid traffic" in out
 
 
+def test_what_a_standby_costs_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """Failovers themselves are tried by tests/promises."""
+    assert main(["failover", "--part", "cost", "--messages", "300", "--runs", "1"]) == 0
+    assert "with a synchronous standby" in capsys.readouterr().out
+
+
 def test_the_codec_is_measured_in_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     """As a table for people."""
     assert main(["codec", "--runs", "1"]) == 0
