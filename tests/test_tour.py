@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -60,14 +61,58 @@ def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
                 if listening := re.search(r"listening on \S+:(\d+)", read[-1]):
                     config.write_text(CONFIGURATION.format(port=listening[1]), "utf-8")
             else:
-                until = time.monotonic() + (tour.WITHIN_S if step.until else 0.0)
-                while True:
-                    terminal.type(step.typed, tmp_path / "typed-3")
-                    said = list(map(anonymous, terminal.lines()))
-                    if step.seen is None or tour.same(step.seen, said):
-                        break
-                    assert time.monotonic() < until, _differs(step, said)
+                _asked(terminal, step, tmp_path / "typed-3", anonymous)
         assert list(home.iterdir()) == []
+
+
+def test_two_nodes_do_what_the_chapter_says(tmp_path: Path) -> None:
+    """R-8.4: four terminals, of which two are engines on one database; one is drained and stopped."""
+    chapter = README.read_text("utf-8").partition("\n### Two nodes in five minutes\n")[2]
+    steps = list(tour.steps(chapter.partition("\n### ")[0]))
+    assert {step.terminal for step in steps} == {1, 2, 3, 4}
+    home = tmp_path / "anna"
+    home.mkdir()
+    ports = {"127.0.0.1:8081": "127.0.0.1:0", "127.0.0.1:8082": "127.0.0.1:0"}
+
+    def anonymous(line: str) -> str:
+        return line.replace(str(home.resolve()), "/home/anna")
+
+    with ExitStack() as stack:
+        stack.callback(embedded.stop, home / "siaran-nodes")
+        environment = _environment() | {"HOME": str(home)}
+        terminals = {n: tour.Terminal(ROOT, environment) for n in (1, 2, 3, 4)}
+        for terminal in terminals.values():
+            stack.callback(terminal.close)
+        for step in steps:
+            terminal = terminals[step.terminal]
+            if step.typed is None:
+                terminal.ctrl_c()
+                assert tour.come_in_order(step.seen or "", map(anonymous, terminal.lines()))
+            elif step.terminal in tour.FOREGROUND:
+                typed = re.sub(r"^siaran smsc\b", "siaran smsc --port 0", step.typed, flags=re.M)
+                typed = typed.replace("; s/8081/8082/", "")
+                for shown, free in ports.items():
+                    typed = typed.replace(shown, free)
+                terminal.type(typed, tmp_path / f"typed-{step.terminal}")
+                read = tour.come_in_order(step.seen or "", map(anonymous, terminal.lines()))
+                if listening := re.search(r"listening on \S+:(\d+)", read[-1]):
+                    ports["port = 2775"] = f"port = {listening[1]}"
+            else:
+                _asked(terminal, step, tmp_path / "typed-3", anonymous)
+
+
+def _asked(
+    terminal: tour.Terminal, step: tour.Step, file: Path, anonymous: Callable[[str], str]
+) -> None:
+    """Type it, and see what the README shows; for a while, if it says so."""
+    assert step.typed is not None
+    until = time.monotonic() + (tour.WITHIN_S if step.until else 0.0)
+    while True:
+        terminal.type(step.typed, file)
+        said = list(map(anonymous, terminal.lines()))
+        if step.seen is None or tour.same(step.seen, said):
+            return
+        assert time.monotonic() < until, _differs(step, said)
 
 
 @pytest.mark.parametrize("kind", ["", "base-", "journal-"])

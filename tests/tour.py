@@ -9,7 +9,7 @@ What is played are the fenced blocks of the tour. The words after a fence's lang
 
 In an answer `…` stands for anything in its line, and alone in a line for any number of lines. Times
 and ports are any; so are the reader's name (`anna`), home (`/home/anna`) and the space in columns.
-Terminals 1 and 2 hold what runs until Ctrl-C: of them the lines shown have to come, in their order.
+Terminals 1, 2 and 4 hold what runs until Ctrl-C: of them the lines shown have to come, in their order.
 """
 
 import os
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-FOREGROUND: Final = frozenset({1, 2})
+FOREGROUND: Final = frozenset({1, 2, 4})
 
 WITHIN_S: Final = 60.0
 """What one block may take on a machine that has other things to do."""
@@ -31,7 +31,7 @@ WITHIN_S: Final = 60.0
 END: Final = "--- that was it ---"
 
 FENCE: Final = re.compile(
-    r"^```(sh|text) terminal-([123])(?: (until|ctrl-c))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```(sh|text) terminal-([1-4])(?: (until|ctrl-c))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
 
 
