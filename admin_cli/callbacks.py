@@ -175,6 +175,21 @@ def _card(one: callbacks.Shown) -> dict[str, object]:
     }
 
 
+@command(
+    app, "test", "siaran callback test receipt", "siaran callback test reply --config siaran.toml"
+)
+def test(desk: Desk, kind: KindArgument) -> None:
+    """Post a sample event as the engine would, and show what came of it.
+
+    It has MessageId (or id) 0, no campaign, the number +10005550100, and an Idempotency-Key that begins
+    with `test.`: take it and forget it. A 2xx ends a suspension. Exit code: 1 it is refused, 3 it
+    can't be told now.
+    """
+    from admin_cli import callback_test
+
+    callback_test.test(desk, kind.value)
+
+
 @command(app, "dead", "siaran callback dead", "siaran callback dead --kind receipt --json")
 def dead(
     desk: Desk,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,13 +61,14 @@ Tell = Callable[[Finding], None]
 
 @command(app, "check", "siaran check", "siaran check --config siaran.toml --json")
 def check(desk: Desk) -> None:
-    """Check configuration, database, a bind to each carrier, and the mail server: a line each.
+    """Check configuration, database, a bind to each carrier, mail server and callbacks: a line each.
 
     The database is opened (the embedded one is started when it doesn't run). Of a server by URL it
     is said what its replication is worth, and each server of the URL is asked. Every carrier is
     bound to and unbound from again, in each mode that it is configured with. A carrier that allows
     no more binds than those of an engine that runs refuses this one. The mail server is connected
-    to, with STARTTLS and credentials as configured; no mail is sent.
+    to, with STARTTLS and credentials as configured; no mail is sent. Endpoints for callbacks are
+    connected to; nothing is posted.
 
     Exit code: 0 all is well; 2 the configuration is wrong; 1 something is refused; 3 nothing is
     refused, but something can't be reached now.
@@ -96,6 +97,8 @@ def check(desk: Desk) -> None:
             tell(finding)
         shell.run(_carriers, settings.carriers, tell)
         tell(_mail(desk, settings.smtp))
+        for finding in _endpoints(desk, settings):
+            tell(finding)
     worst = verdict(found)
     if desk.json:
         checks = [
@@ -194,6 +197,29 @@ def _mail(desk: Desk, smtp: Smtp | None) -> Finding:
     user = f", authenticated as {smtp.username}" if smtp.username else ""
     says = f"{where}: {how}{user}, from {smtp.from_}{waits}"
     return Finding(what="mail", exit=DONE, says=says)
+
+
+def _endpoints(desk: Desk, settings: Settings) -> Iterator[Finding]:
+    """A line for each endpoint of an application; it is connected to, and nothing is posted."""
+    from engine.operations import callbacks
+    from engine.outbox.reach import reach
+
+    found: list[tuple[callbacks.Endpoint, int]] = []
+    with contextlib.suppress(Refused, Unreachable), desk.database() as opened:
+        found = opened.run(callbacks.everywhere)
+    for endpoint, waiting in found:
+        name, where = f"{endpoint.application}/{endpoint.kind}", callbacks.where(endpoint)
+        due = f" ({waiting:,} due)" if waiting else ""
+        again = f"`siaran callback test {endpoint.kind} --app {endpoint.application}`"
+        code = DONE
+        if endpoint.suspended_at is not None:
+            says = f"{where}: suspended: {endpoint.suspended_why}; set it again, or {again}{due}"
+            code = REFUSED
+        elif why := shell.run(reach, endpoint, settings.callbacks.allow_private):
+            says, code = f"{why}{due}", UNREACHABLE
+        else:
+            says = f"{where}: it can be connected to; {again} posts a sample{due}"
+        yield Finding(what="callback", name=name, exit=code, says=says)
 
 
 def _waiting(mails: outbox.Depth) -> str:

@@ -116,8 +116,13 @@ TABLE: Final = (
         for command in ("demo", "run", "shell", "smsc", "trace")
     ),
     Rule(
+        of="admin_cli.callback_test",
+        ours=(*DESK, "engine.outbox.http"),
+        others=("typer", "rich", "trio"),
+    ),
+    Rule(
         of="admin_cli.check",
-        ours=(*DESK, "engine.app", "engine.outbox.mail", "smpp"),
+        ours=(*DESK, "engine.app", "engine.outbox", "smpp"),
         others=("typer", "rich", "trio"),
     ),
 )  # fmt: skip

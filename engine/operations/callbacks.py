@@ -13,12 +13,14 @@ from typing import Final
 
 from engine.domain.callback import Events as Events
 from engine.domain.callback import Kind as Kind
+from engine.domain.callback import Receipt, Reply, Status
 from engine.domain.endpoint import check_headers, check_secret, check_url, masked
 from engine.domain.errors import Refused
 from engine.operations import Actor, application_of
-from engine.store import audit, callbacks
+from engine.store import audit, callbacks, posting
 from engine.store.callbacks import Dead as Dead
-from engine.store.callbacks import Endpoint, Setting
+from engine.store.callbacks import Endpoint as Endpoint
+from engine.store.callbacks import Setting
 from engine.store.db import Tx
 from engine.store.listening import wake
 
@@ -185,6 +187,57 @@ def clear(tx: Tx) -> bool:
     Whoever took one off asks for it until it is done; what a kill leaves, the engine deletes.
     """
     return callbacks.clear_off(tx, ROWS)
+
+
+def everywhere(tx: Tx) -> list[tuple[Endpoint, int]]:
+    """The endpoints of all applications, and how much is due to each, counted up to 100,000."""
+    return [(one.endpoint, one.waiting) for one in posting.depths(tx, callbacks.endpoints(tx))]
+
+
+def to_test(tx: Tx, actor: Actor, kind: Kind) -> Endpoint:
+    """The endpoint that is to be tried, with its secrets. Raises Refused when none is set."""
+    return _get(tx, application_of(tx, actor, "callback.test").id, kind)
+
+
+def sample(kind: Kind, mobile: str, now: datetime) -> bytes:
+    """What a test posts: an event that is about nothing."""
+    if kind is Kind.REPLY:
+        return Reply(
+            id=0,
+            source=mobile,
+            destination="0",
+            content="This is a test.",
+            reply_to=None,
+            campaign_id=None,
+        ).body
+    return Receipt(
+        message_id=0,
+        campaign_id=None,
+        status=Status.RECEIVED,
+        status_at=now,
+        mobile=mobile,
+        sent_at=now,
+    ).body
+
+
+def where(endpoint: Endpoint) -> str:
+    """Its address as it may be shown."""
+    return masked(endpoint.url)
+
+
+def tested(tx: Tx, actor: Actor, endpoint: Endpoint, answer: str, *, good: bool) -> bool:
+    """Write down what a test has shown; a good one ends a suspension. Whether it did."""
+    resumed = good and callbacks.resume(tx, endpoint)
+    audit.record(
+        tx,
+        application_id=endpoint.application_id,
+        by=actor.by,
+        action="callback.test",
+        object=endpoint.kind.value,
+        before={"suspended": endpoint.suspended_why} if resumed else None,
+        after={"answer": answer},
+    )
+    return resumed
 
 
 def dead(tx: Tx, actor: Actor, *, kind: Kind | None = None, limit: int | None = None) -> list[Dead]:
