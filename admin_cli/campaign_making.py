@@ -100,7 +100,7 @@ def quick(
     upload = reading.upload(file, list_name, wanted.batch)
 
     def attempt(confirmed: bool) -> Created | Parts:
-        with desk.database() as database, import_progress() as progress:
+        with desk.database(aside=True) as database, import_progress() as progress:
             if split is not None and every is not None:
                 return creating.split(
                     database,

@@ -209,7 +209,8 @@ def show(desk: Desk, name: _Name) -> None:
 def download(desk: Desk, name: _Name, output: Output = None) -> None:
     """Write a list as CSV: mobile and params, without a header, as `list import` reads it.
 
-    A param that a spreadsheet would calculate gets an apostrophe before it.
+    A param that a spreadsheet would calculate gets an apostrophe before it, which `list import`
+    takes away again.
     """
     from engine.operations import lists
     from engine.operations.spreadsheet import guarded

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TextIO
 
 from engine.domain import textfile
 from engine.domain.errors import Refused
+from engine.domain.spreadsheet import unguarded
 from engine.domain.textfile import LONGEST
 
 MAX_PARAMS: Final = 6
@@ -154,6 +155,8 @@ def _opened(path: Path, codec: str) -> TextIO:
 
 def _row(line: int, fields: list[str]) -> Row | BadRow:
     mobile, *params = fields
+    if any(param.startswith("'") for param in params):
+        params = [unguarded(param) for param in params]
     while params and not params[-1]:
         params.pop()
     if (reason := fault_of(params)) is not None:
