@@ -33,7 +33,14 @@ def add(
     if not made:
         raise Refused(f'application "{name}" is there already; choose another name')
     [added] = applications.counted(tx, name)
-    _log(tx, added.id, actor, "app.add", name, after=_facts(added))
+    audit.record(
+        tx,
+        application_id=added.id,
+        by=actor.by,
+        action="app.add",
+        object=name,
+        after=_facts(added),
+    )
     return added
 
 
@@ -67,7 +74,15 @@ def edit(
         company=before.company if company is None else _company(company),
     )
     [after] = applications.counted(tx, application.name)
-    _log(tx, before.id, actor, "app.edit", before.name, before=_facts(before), after=_facts(after))
+    audit.record(
+        tx,
+        application_id=before.id,
+        by=actor.by,
+        action="app.edit",
+        object=before.name,
+        before=_facts(before),
+        after=_facts(after),
+    )
     return after
 
 
@@ -77,24 +92,3 @@ def _company(company: str | None) -> str | None:
 
 def _facts(one: Counted) -> dict[str, Any]:
     return {"timezone": one.timezone, "company": one.company}
-
-
-def _log(
-    tx: Tx,
-    application_id: int,
-    actor: Actor,
-    action: str,
-    name: str,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any],
-) -> None:
-    audit.record(
-        tx,
-        application_id=application_id,
-        by=actor.by,
-        action=action,
-        object=name,
-        before=before,
-        after=after,
-    )

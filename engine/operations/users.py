@@ -36,7 +36,14 @@ def add(
     if not users.insert(tx, application.id, name, email=email, role=wanted):
         raise Refused(f"user {name} is there already; change it with `user edit`")
     added = get(tx, application.id, name)
-    _log(tx, application.id, actor, "user.add", name, after=_facts(added))
+    audit.record(
+        tx,
+        application_id=application.id,
+        by=actor.by,
+        action="user.add",
+        object=name,
+        after=_facts(added),
+    )
     return added
 
 
@@ -76,12 +83,12 @@ def edit(
             " make somebody else one first"
         )
     after = get(tx, application.id, before.name)
-    _log(
+    audit.record(
         tx,
-        application.id,
-        actor,
-        "user.edit",
-        before.name,
+        application_id=application.id,
+        by=actor.by,
+        action="user.edit",
+        object=before.name,
         before=_facts(before),
         after=_facts(after),
     )
@@ -100,24 +107,3 @@ def get(tx: Tx, application_id: int, name: str) -> User:
 
 def _facts(user: User) -> dict[str, Any]:
     return {"email": user.email, "role": user.role.value, "active": user.active}
-
-
-def _log(
-    tx: Tx,
-    application_id: int,
-    actor: Actor,
-    action: str,
-    name: str,
-    *,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any],
-) -> None:
-    audit.record(
-        tx,
-        application_id=application_id,
-        by=actor.by,
-        action=action,
-        object=name,
-        before=before,
-        after=after,
-    )
