@@ -29,7 +29,6 @@ SWEEPS_FAR = 60
 """One of so many sweeps looks back over `nodes.SWEPT`, the others over `nodes.SWEPT_EACH`."""
 NOTE_S = 1.0
 HOUSEKEEP_S = 3600.0
-TIDY_PAUSE_S = 0.1
 
 Closed = Sequence[tuple[int, str]]
 """Sessions that have fallen, and why."""
@@ -175,20 +174,21 @@ async def sweep(
 async def housekeep(db: Database) -> None:
     """What is done once an hour; the long part of it in pieces that turns hardly notice (R-9.3)."""
     while True:
+        next_at = trio.current_time() + HOUSEKEEP_S
         await _try(db, lambda tx: nodes.housekeep(tx, clock.utc_now()))
-        await _tidy(db)
-        await trio.sleep(HOUSEKEEP_S)
+        await _tidy(db, next_at)
+        await trio.sleep_until(next_at)
 
 
-async def _tidy(db: Database) -> None:
+async def _tidy(db: Database, until: float) -> None:
     """Piece after piece, with a pause between; an outage ends it until the next hour."""
     more = True
-    while more:
+    while more and (began := trio.current_time()) < until:
         try:
             more = await db.transact(retention.tidy, clock.utc_now())
         except (Unreachable, CommitUnknown):
             return
-        await trio.sleep(TIDY_PAUSE_S)
+        await trio.sleep(retention.pause_s(trio.current_time() - began))
 
 
 async def _try(db: Database, fn: Callable[..., object], *args: object) -> bool:

@@ -11,11 +11,11 @@ year) is noted in `scrub_later` and done when it has ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from engine.store.arrays import ints
+from engine.store.arrays import ints, times
 from engine.store.db import Tx
 
 UNOWNED = 0
@@ -143,6 +143,28 @@ def late_ones(tx: Tx, rows: int) -> int:
             "DELETE FROM scrub_later WHERE message_id = ANY (%s::bigint[])", (ints(ids),)
         )
     return len(ids)
+
+
+def recipients(tx: Tx, before: Mapping[int, datetime], rows: int) -> int:
+    """Forget whom campaigns without a list went to that ended before their application's time.
+
+    They have become messages, or never will. Answers how many, at most `rows`.
+    """
+    return tx.execute(
+        # campaign as a whole, some thousands of rows; campaign_recipient_pkey
+        """
+        WITH old AS (
+            SELECT r.campaign_id, r.id
+              FROM unnest(%s::int[], %s::timestamptz[]) AS a (application_id, before)
+              JOIN campaign c ON c.application_id = a.application_id AND c.ended_at < a.before
+                             AND c.from_campaign_id IS NOT NULL AND c.clearing IS NULL
+              JOIN campaign_recipient r ON r.campaign_id = c.id
+             LIMIT %s)
+        DELETE FROM campaign_recipient r USING old
+         WHERE r.campaign_id = old.campaign_id AND r.id = old.id
+        """,
+        (ints(before.keys()), times(before.values()), rows),
+    ).rowcount
 
 
 def _scrub_messages(tx: Tx, ids: Iterable[int]) -> None:

@@ -103,6 +103,24 @@ def test_texts_and_numbers_go_and_the_row_stays(old: Road) -> None:
     ]
 
 
+@pytest.mark.parametrize(("days", "left"), [(366, 0), (30, 2)])
+def test_recipients_of_an_ended_campaign_without_a_list_go_too(
+    old: Road, days: int, left: int
+) -> None:
+    """R-9.3: of one that was made from another campaign's, its numbers stand in no list."""
+    campaign = old.planned(
+        from_campaign_id=1, state="completed", ended_at=NOW - timedelta(days=days)
+    )
+    for n in range(2):
+        old.sql(
+            "INSERT INTO campaign_recipient (campaign_id, id, mobile) VALUES (%s, %s, '+64211234567')",
+            campaign,
+            n,
+        )
+    tidy(old)
+    assert old.one("SELECT count(*) FROM campaign_recipient") == left
+
+
 def test_the_inbox_is_scrubbed_too_whoever_owns_it(old: Road) -> None:
     """R-9.3: what came in has texts and numbers, too."""
     owned, unowned = mo(old, NOW - YEAR_AND_A_DAY), mo(old, NOW - YEAR_AND_A_DAY, app=None)
