@@ -44,8 +44,9 @@ SESSION: Final = {
     # one that takes longer waits for a lock that nobody gives back.
     "statement_timeout": "60s",
     # Between two statements there is only our own arithmetic (milliseconds). A client that stops
-    # there, swapped out or in a debugger, must not hold the queue's row locks for long.
-    "idle_in_transaction_session_timeout": "30s",
+    # there, swapped out, in a debugger or without power, must not hold row locks for longer than a
+    # node's lease: nobody could take over from it (R-8.4).
+    "idle_in_transaction_session_timeout": "10s",
 }
 """What holds for every transaction. A session begins with it; where a pooler gives each transaction
 the session of somebody else, each transaction does."""

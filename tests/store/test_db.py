@@ -95,7 +95,7 @@ def test_a_function_that_swallows_an_error_or_commits_is_a_bug_and_says_so(
         ("TimeZone", "UTC"),
         ("client_encoding", "UTF8"),
         ("statement_timeout", "1min"),
-        ("idle_in_transaction_session_timeout", "30s"),
+        ("idle_in_transaction_session_timeout", "10s"),
         ("application_name", "siaran"),
     ],
 )
