@@ -120,6 +120,10 @@ class Several:
         """What all SMSCs took, in the order of time."""
         return sorted(one for smsc in self.smscs for one in smsc.record.read())
 
+    def taken(self) -> int:
+        """How many that is by now; cheaper."""
+        return sum(len(smsc.record.read()) for smsc in self.smscs)
+
     def configured(
         self,
         name: str,

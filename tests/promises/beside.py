@@ -127,7 +127,7 @@ def run(scenario: str, beside: Beside, fault: Fault | None) -> Verdict:
         campaign = rig.campaign(trial.messages, trial.text)
         at: list[datetime] = []
         for moment in _moments(beside, chance) if fault is not None else ():
-            rig.wait(lambda n=moment: len(several.arrivals()) >= n, f"message {moment:,}")  # type: ignore[misc]
+            rig.wait(lambda n=moment: several.taken() >= n, f"message {moment:,}")  # type: ignore[misc]
             time.sleep(chance.random() * 2 * trial.latency_ms / 1000)
             assert fault is not None
             fault(several, chance.choice(several.nodes), chance)
