@@ -170,7 +170,7 @@ def _shown(one: Facts, now: datetime) -> Shown:
         bound=one.bound if state.alive else 0,
         binds=one.binds,
         in_flight=one.outstanding if state.alive else 0,
-        ahead_s=round(one.skew_s, 1),
+        ahead_s=round(one.skew_s, 1) + 0.0,  # not -0
         note="; ".join(notes) or None,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from psycopg.conninfo import conninfo_to_dict
 
 from config.settings import BindMode, Binds, Carrier, Http, Node, Route, Settings, Share, catch_all
 from engine import clock
@@ -17,6 +18,7 @@ from engine.operations import carriers as carrier_operations
 from engine.operations import nodes as operations
 from engine.store import nodes as store_nodes
 from tests.engine.conftest import NAMES, QUICK, Engine, Stage
+from tests.engine.test_silent import Cable
 
 ANN = Actor(application="default", by="ann")
 
@@ -40,7 +42,9 @@ def node(*carriers: Carrier, routes: tuple[Route, ...] | None = None) -> Setting
 @asynccontextmanager
 async def running(stage: Stage, *nodes: Settings) -> AsyncIterator[list[Engine]]:
     """All of them, with their binds up. What one logs, all are heard to."""
-    stage.road.sql("UPDATE node SET lease_until = now(), over_epoch = epoch")  # "nobody"
+    stage.road.sql(  # "nobody"
+        "UPDATE node SET lease_until = now(), over_epoch = epoch WHERE instance IS NULL"
+    )
     async with trio.open_nursery() as nursery:
         engines: list[Engine] = []
         over = trio.Event()
@@ -174,6 +178,35 @@ def _waiting(stage: Stage) -> int:
             "SELECT count(*) FROM due d JOIN route r ON r.id = d.route_id WHERE key = '+64'"
         )
     )
+
+
+@pytest.mark.trio
+async def test_who_can_not_reach_the_database_is_taken_over_and_comes_back(stage: Stage) -> None:
+    """R-8.4: the others go on without it; it gets another epoch, and none is repeated."""
+    known = conninfo_to_dict(stage.road.database.url)
+    cable = Cable(f"{known['host']}/.s.PGSQL.{known.get('port') or 5432}")
+    with cable.plugged_in() as port:
+        far = f"postgresql://{known['user']}@127.0.0.1:{port}/{known['dbname']}"
+        async with stage.smsc() as first, stage.smsc() as second:
+            a, b = node(carrier("tui", first.port)), node(carrier("tui", second.port))
+            stage.url = far
+            async with running(stage, a):
+                stage.url = None
+                async with stage.running(b):
+                    try:
+                        await stage.until(lambda: _bound(stage) == 2, "two binds")
+                        cable.flows.clear()
+                        await stage.until(lambda: _lost(stage, a.node.name), "its take-over")
+                        await stage.settled(stage.campaign(30), delivered=30)
+                        assert (first.counters.submits, second.counters.submits) == (0, 30)
+                    finally:
+                        cable.flows.set()
+                    await stage.until(lambda: _said(stage, "node.resumed"), "another epoch")
+                    await stage.until(lambda: _bound(stage) == 2, "its bind")
+                    assert not _lost(stage, a.node.name)
+                    await stage.settled(stage.campaign(60), delivered=60)
+            assert first.counters.submits + second.counters.submits == 90
+            assert first.counters.repeats + second.counters.repeats == 0
 
 
 @pytest.mark.trio

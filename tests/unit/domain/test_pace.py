@@ -364,3 +364,35 @@ def test_whatever_it_is_told_it_comes_back(rate: float, told: list[tuple[str, in
         owed = n if name == "sent" else 0
         assert now <= one.next_at(now) < math.inf
         assert one.next_at(now) <= now + 31 + (120 * len(told) + owed) / (current or 1)
+
+
+def test_a_part_of_the_rate_is_what_other_nodes_leave() -> None:
+    """R-5.4: of what is configured and of nothing else; none of it lets nothing out."""
+    pace = Pace(100.0, 0.0)
+    pace.share(0.25, 0.0)
+    assert (pace.rate(0.0), pace.configured) == (25.0, 100.0)
+    pace.share(0.0, 0.0)
+    assert (pace.allow(10.0), pace.next_at(10.0)) == (0, math.inf)
+    pace.share(1.0, 10.0)
+    assert pace.rate(10.0) == 100.0
+    assert pace.allow(11.0) > 0
+    pace.configure(40.0, 11.0)
+    pace.share(0.5, 11.0)
+    assert pace.rate(11.0) == 20.0
+    free = Pace(0.0, 0.0)
+    free.share(0.0, 0.0)
+    assert (free.allow(0.0), free.next_at(0.0)) == (NO_LIMIT, 0.0)
+
+
+def test_what_was_learned_stays_where_it_is_lower_than_the_part() -> None:
+    """R-5.4: the carrier teaches each node for itself."""
+    pace = Pace(1000.0, 0.0)
+    pace.accepted(20, 1.0)
+    pace.accepted(80, 1.5)
+    pace.throttled(100, 2.0)
+    learned = pace.rate(2.0)
+    assert learned < 500
+    pace.share(0.5, 2.0)
+    assert pace.rate(2.0) == learned
+    pace.share(learned / 4000, 2.0)
+    assert pace.rate(2.0) == pytest.approx(learned / 4)
