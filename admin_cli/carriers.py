@@ -47,7 +47,14 @@ def ls(desk: Desk) -> None:
     desk.rows(
         rows,
         *("carrier", "bind", "node", "mode", "state", "since", "outstanding", "window"),
-        *("rate", "rate_limit", "latency_ms", "unknown_receipts", "ambiguous_receipts"),
+        *(
+            "rate",
+            "rate_limit",
+            "latency_ms",
+            "throttles",
+            "unknown_receipts",
+            "ambiguous_receipts",
+        ),
         "last_error",
         empty="no engine has been run yet; start one: siaran run",
     )

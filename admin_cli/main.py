@@ -30,6 +30,7 @@ COMMANDS = {
     "check": ("admin_cli.check", "Check configuration, database and binds"),
     "carrier": ("admin_cli.carriers", "Carriers: their binds, pauses, reload of the configuration"),
     "node": ("admin_cli.nodes", "Nodes: the engines that share the database; drain one"),
+    "top": ("admin_cli.top", "Watch nodes, queue, binds, inbound and outbox"),
     "trace": ("admin_cli.trace", "Watch the PDUs of a running engine"),
     "db": ("admin_cli.db", "The database: its state, its schema, its end"),
     "app": ("admin_cli.applications", "Applications: the tenants of this installation"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -90,6 +91,17 @@ def cell(value: Any) -> str:
             return " ".join(f"{key}={cell(inner)}" for key, inner in value.items())
         case _:
             return printable(str(value))
+
+
+def only_ascii() -> bool:
+    """Whether stdout may have no other letters: its encoding, or a locale that says C or POSIX.
+
+    In such a locale Python writes UTF-8 all the same, which a terminal may not show.
+    """
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        return True
+    said = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    return next((one for one in said if one), "C") in ("C", "POSIX")
 
 
 def printable(text: str) -> str:

@@ -92,8 +92,8 @@ def follow(
 def line(seen: Progress, pace: Pace) -> str:
     """`running: queued 800, sent 10, delivered 190; 95/s, 8 s to go`."""
     counts = ", ".join(f"{state} {n:,}" for state, n in seen.counts.items() if n)
-    moving = f"; {_moving(pace)}" if pace.rate else ""
-    return f"{seen.state}{': ' if counts else ''}{counts}{moving}"
+    pacing = f"; {moving(pace)}" if pace.rate else ""
+    return f"{seen.state}{': ' if counts else ''}{counts}{pacing}"
 
 
 def _ended(seen: Progress) -> bool:
@@ -113,7 +113,8 @@ def _queued(seen: Progress) -> int:
     return seen.counts[MessageState.QUEUED]
 
 
-def _moving(pace: Pace) -> str:
+def moving(pace: Pace) -> str:
+    """`1,200/s, 3 min to go`."""
     rate = f"{pace.rate:,.0f}/s" if pace.rate >= 10 else f"{pace.rate:.1f}/s"
     return rate if not pace.eta_s else f"{rate}, {span(pace.eta_s)} to go"
 
@@ -138,7 +139,8 @@ def _display(quiet: bool, indent: int) -> Iterator[Show]:
 
         with Live(auto_refresh=False) as live:
             yield lambda seen, pace, why, last: live.update(
-                Padding.indent(_table(seen, pace, why), indent), refresh=True
+                Padding.indent(_table(seen, pace, why, live.console.width - indent), indent),
+                refresh=True,
             )
     else:
         yield _lines(" " * indent)
@@ -163,25 +165,36 @@ def _lines(margin: str) -> Show:
     return show
 
 
-def _table(seen: Progress, pace: Pace, why: str | None) -> RenderableType:
-    from rich.box import SIMPLE_HEAD
+def _table(seen: Progress, pace: Pace, why: str | None, width: int) -> RenderableType:
     from rich.table import Table
+    from rich.text import Text
+
+    from admin_cli.render import only_ascii, printable
 
     total = seen.recipients or 0
+    room = max(min(width - _BESIDE, _LONGEST_BAR), 4)
     title = f"campaign {seen.campaign_id}: {seen.state}"
-    table = Table(box=SIMPLE_HEAD, title=title, caption=why, caption_justify="left")
+    if pace.rate:
+        title += f", {moving(pace)}"
+    table = Table(
+        box=None,
+        title=title,
+        title_justify="left",
+        caption=None if why is None else Text(printable(why)),
+        caption_justify="left",
+    )
     table.add_column("state")
     table.add_column("messages", justify="right")
-    table.add_column("", width=40)
+    table.add_column("", no_wrap=True)
+    full, empty = ("#", ".") if only_ascii() else ("━", "╌")
     for state, n in seen.counts.items():
         if n:
-            table.add_row(state.value, f"{n:,}", _bar(n, total))
-    table.add_row("all", f"{total:,}", _moving(pace) if pace.rate else "")
+            filled = max(n * room // total, 1)
+            table.add_row(state.value, f"{n:,}", full * filled + empty * (room - filled))
+    table.add_row("all", f"{total:,}")
     return table
 
 
-def _bar(n: int, total: int) -> RenderableType:
-    from rich.progress_bar import ProgressBar
-
-    # The same colour when all are in one state: that is no end of anything here.
-    return ProgressBar(total=total, completed=n, width=40, finished_style="bar.complete")
+_LONGEST_BAR = 40
+_BESIDE = 26
+"""Columns for a state, a million messages and the space between."""

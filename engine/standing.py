@@ -75,6 +75,7 @@ def _row(bind: Bind, now: float) -> BindRow:
         rate=round(bind.pace.rate(now), 1),
         rate_limit=carrier.rate,
         latency_ms=None if bind.latency_s is None else round(bind.latency_s * 1000, 1),
+        throttles=bind.throttles,
     )
 
 

@@ -107,6 +107,8 @@ class Bind:
     """Set: bind again at once, however long the wait was to be."""
     since: datetime = field(default_factory=clock.utc_now)
     latency_s: float | None = None
+    throttles: int = 0
+    """Answers that said that we are too fast, since the engine has started."""
     sent_at: float = -math.inf
     """When messages last went out over it, by trio's clock; before all time while none has."""
     up_at: float = math.inf
@@ -390,9 +392,11 @@ def _learn(
         row = bind.plan.policies.info(number)
         match row.policy:
             case Policy.THROTTLE:
+                bind.throttles += 1
                 bind.pace.throttled(1, now)
                 metrics.carriers.throttled(bind.plan.name, "throttled")
             case Policy.QUEUE_FULL:
+                bind.throttles += 1
                 bind.pace.queue_full(1, now)
                 metrics.carriers.throttled(bind.plan.name, "queue full")
             case _:

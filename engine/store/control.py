@@ -27,7 +27,10 @@ KEPT = timedelta(days=1)
 
 
 class BindRow(NamedTuple):
-    """What a bind is doing. `rate` and `rate_limit` are PDUs a second, 0: no limit."""
+    """What a bind is doing. `rate` and `rate_limit` are PDUs a second, 0: no limit.
+
+    `throttles`: answers that said that we are too fast, since its engine has started.
+    """
 
     name: str
     carrier_id: int
@@ -40,6 +43,7 @@ class BindRow(NamedTuple):
     rate: float
     rate_limit: float
     latency_ms: float | None
+    throttles: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,7 @@ class BindShown:
     rate: float
     rate_limit: float
     latency_ms: float | None
+    throttles: int
     unknown_receipts: int
     ambiguous_receipts: int
     paused_at: datetime | None
@@ -95,20 +100,20 @@ def write_binds(tx: Tx, node_id: int, rows: Sequence[BindRow]) -> None:
         WITH now AS (
             SELECT * FROM unnest(%s::text[], %s::smallint[], %s::text[], %s::text[],
                                  %s::timestamptz[], %s::text[], %s::int[], %s::int[],
-                                 %s::real[], %s::real[], %s::real[])
+                                 %s::real[], %s::real[], %s::real[], %s::bigint[])
                 AS b (name, carrier_id, mode, state, since, last_error, window_size, outstanding,
-                      rate, rate_limit, latency_ms)),
+                      rate, rate_limit, latency_ms, throttles)),
         gone AS (
             DELETE FROM bind WHERE node_id = %s AND name NOT IN (SELECT name FROM now))
         INSERT INTO bind (node_id, name, carrier_id, mode, state, since, last_error, window_size,
-                          outstanding, rate, rate_limit, latency_ms)
+                          outstanding, rate, rate_limit, latency_ms, throttles)
         SELECT %s, now.* FROM now
             ON CONFLICT (node_id, name) DO UPDATE
            SET carrier_id = excluded.carrier_id, mode = excluded.mode, state = excluded.state,
                since = excluded.since, last_error = excluded.last_error,
                window_size = excluded.window_size, outstanding = excluded.outstanding,
                rate = excluded.rate, rate_limit = excluded.rate_limit,
-               latency_ms = excluded.latency_ms
+               latency_ms = excluded.latency_ms, throttles = excluded.throttles
         """,
         (*(list(column) for column in columns), node_id, node_id),
     )
@@ -193,7 +198,7 @@ def binds(tx: Tx, now: datetime) -> list[BindShown]:
             """
             SELECT n.name AS node, n.lease_until > now() AS alive, c.name AS carrier,
                    b.name AS bind, b.mode, b.state, b.since, b.window_size AS window,
-                   b.outstanding, b.rate, b.rate_limit, b.latency_ms,
+                   b.outstanding, b.rate, b.rate_limit, b.latency_ms, b.throttles,
                    coalesce(k.unknown, 0) AS unknown_receipts,
                    coalesce(k.ambiguous, 0) AS ambiguous_receipts,
                    c.paused_at, c.paused_by, c.pause_reason, b.last_error
