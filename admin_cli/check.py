@@ -15,7 +15,8 @@ from admin_cli.desk import Desk, command, single
 from admin_cli.main import DONE, REFUSED, UNREACHABLE, USAGE
 from config.load import ConfigError
 from config.settings import DEFAULT_CARRIER, BindMode, MailTls
-from engine.operations import Refused, Unreachable, database, nodes, outbox, senders
+from engine.operations import Refused, Unreachable, callbacks, database, nodes, outbox, senders
+from engine.operations.callbacks import Endpoint
 from smpp import status, transport
 from smpp.pdu import Bind, Mode
 from smpp.session import BindFailed, SessionClosed, open_session
@@ -87,6 +88,8 @@ def check(desk: Desk) -> None:
         tell(Finding(what="configuration", exit=USAGE, says=str(error)))
     else:
         width = max(width, *(len(f"carrier {carrier.name}") for carrier in settings.carriers))
+        endpoints = _endpoints(desk)
+        width = max(width, *(len(f"callback {_name(one)}") for one, _ in endpoints), 0)
         tell(Finding(what="configuration", exit=DONE, says=_configured(desk, settings)))
         tell(_database(desk, settings))
         for finding in _servers(desk, settings):
@@ -97,7 +100,7 @@ def check(desk: Desk) -> None:
             tell(finding)
         shell.run(_carriers, settings.carriers, tell)
         tell(_mail(desk, settings.smtp))
-        for finding in _endpoints(desk, settings):
+        for finding in _callbacks(settings, endpoints):
             tell(finding)
     worst = verdict(found)
     if desk.json:
@@ -199,17 +202,23 @@ def _mail(desk: Desk, smtp: Smtp | None) -> Finding:
     return Finding(what="mail", exit=DONE, says=says)
 
 
-def _endpoints(desk: Desk, settings: Settings) -> Iterator[Finding]:
-    """A line for each endpoint of an application; it is connected to, and nothing is posted."""
-    from engine.operations import callbacks
+def _endpoints(desk: Desk) -> list[tuple[Endpoint, int]]:
+    """Where all applications are told, and how much is due there; nothing without a database."""
+    with contextlib.suppress(Refused, Unreachable), desk.database() as opened:
+        return opened.run(callbacks.everywhere)
+    return []
+
+
+def _name(endpoint: Endpoint) -> str:
+    return f"{endpoint.application}/{endpoint.kind}"
+
+
+def _callbacks(settings: Settings, endpoints: list[tuple[Endpoint, int]]) -> Iterator[Finding]:
+    """A line for each endpoint; it is connected to, and nothing is posted."""
     from engine.outbox.reach import reach
 
-    found: list[tuple[callbacks.Endpoint, int]] = []
-    with contextlib.suppress(Refused, Unreachable), desk.database() as opened:
-        found = opened.run(callbacks.everywhere)
-    for endpoint, waiting in found:
-        name, where = f"{endpoint.application}/{endpoint.kind}", callbacks.where(endpoint)
-        due = f" ({waiting:,} due)" if waiting else ""
+    for endpoint, waiting in endpoints:
+        where, due = callbacks.where(endpoint), f" ({waiting:,} due)" if waiting else ""
         again = f"`siaran callback test {endpoint.kind} --app {endpoint.application}`"
         code = DONE
         if endpoint.suspended_at is not None:
@@ -219,7 +228,7 @@ def _endpoints(desk: Desk, settings: Settings) -> Iterator[Finding]:
             says, code = f"{why}{due}", UNREACHABLE
         else:
             says = f"{where}: it can be connected to; {again} posts a sample{due}"
-        yield Finding(what="callback", name=name, exit=code, says=says)
+        yield Finding(what="callback", name=_name(endpoint), exit=code, says=says)
 
 
 def _waiting(mails: outbox.Depth) -> str:

@@ -221,7 +221,7 @@ def benchmarks() -> str:
             if isinstance(node, ast.FunctionDef)
         }
         if {"options", "run"} <= names:
-            rows.append((f"`{path.stem}`", first_line(path).partition(": ")[2]))
+            rows.append((f"`{path.stem.replace('_', '-')}`", first_line(path).partition(": ")[2]))
     return table(("benchmark", "what it measures"), rows)
 
 
