@@ -292,6 +292,29 @@ CASES: Final = {
         early=5,
         quiet={f"siaran_mails_oldest_seconds{{{A}}}": "3000x30"},
     ),
+    "SiaranEndpointSuspended": Case(
+        fires={f'siaran_endpoint_suspended{{{A},endpoint="shop/reply"}}': "0 0 1x30"},
+        at=5,
+        labels={"endpoint": "shop/reply"},
+        quiet={f'siaran_endpoint_suspended{{{A},endpoint="shop/reply"}}': "1 0x30"},
+    ),
+    "SiaranCallbacksDead": Case(
+        fires={f'siaran_callbacks_total{{{A},endpoint="shop/reply",result="dead"}}': "_x20 1x10"},
+        at=22,
+        labels={"endpoint": "shop/reply"},
+        quiet={
+            f'siaran_callbacks_total{{{A},endpoint="shop/reply",result="dead"}}': "3x180",
+            f'siaran_callbacks_total{{{A},endpoint="shop/reply",result="done"}}': "0+9x180",
+        },
+        since=62,  # it was new until then
+    ),
+    "SiaranCallbacksOld": Case(
+        fires={f'siaran_callbacks_oldest_seconds{{{A},endpoint="shop/reply"}}': "4000x30"},
+        at=15,
+        early=5,
+        labels={"endpoint": "shop/reply"},
+        quiet={f'siaran_callbacks_oldest_seconds{{{A},endpoint="shop/reply"}}': "3000x30"},
+    ),
     "SiaranApiErrors": Case(
         fires={
             f'siaran_api_requests_total{{{A},status="202"}}': "0+100x60",
