@@ -54,6 +54,12 @@ def test_what_a_standby_costs_is_measured(capsys: pytest.CaptureFixture[str]) ->
     assert "with a synchronous standby" in capsys.readouterr().out
 
 
+def test_events_are_committed_with_what_they_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    """As many as there have to be."""
+    assert main(["callbacks", "--messages", "300", "--runs", "1"]) == 0
+    assert "all ÷ no endpoint" in capsys.readouterr().out
+
+
 def test_the_codec_is_measured_in_no_time(capsys: pytest.CaptureFixture[str]) -> None:
     """As a table for people."""
     assert main(["codec", "--runs", "1"]) == 0

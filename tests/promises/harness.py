@@ -30,6 +30,8 @@ from typing import Any, Final
 
 import psycopg
 
+from engine.domain.callback import STATUS
+from engine.domain.message import MessageState
 from tests.rig import PATIENCE_S, TEXT, Arrival, Rig
 
 Fault = Callable[[Rig, random.Random], None]
@@ -45,6 +47,13 @@ PART: Final = 153
 LOOK_S: Final = 0.1
 
 LAST_RECEIPTS_S: Final = 10.0
+
+ENDPOINT: Final = """
+    INSERT INTO endpoint (application_id, kind, url, events, suspended_at, suspended_why)
+    SELECT id, 'receipt', 'https://api.example.com/receipts', 'all', now(), 'to be looked at here'
+      FROM application WHERE name = 'default'
+"""
+"""All that happens to messages is to be told, and waits to be compared with what did happen."""
 
 FAST_TIMERS: Final = {"reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "after_unbind_s": 0.1}
 """A bind that fell comes back at once: what is tried is what gets lost, not how long one waits."""
@@ -429,6 +438,7 @@ def _try(
             Path(str(more["replies"])).write_text(replies)
         rig.start_smsc(latency_ms=trial.latency_ms, receipt_after_ms=100, seed=trial.seed, **more)
         rig.start_engine()
+        rig.sql(ENDPOINT)
         campaign = rig.campaign(trial.messages, trial.text)
         at: list[datetime] = []
         for moment in moments(trial, chance) if fault is not None else ():
@@ -454,6 +464,8 @@ def _try(
         )
         if lost := lost_receipts(rig, [arrival.id for arrival in rig.record.read()]):
             verdict.broken.append(f"{lost} receipts were answered and are nowhere")
+        if amiss := badly_told(rig, campaign):
+            verdict.broken.append(f"{len(amiss)} messages are told amiss, like {amiss[0]}")
         if after is not None:
             after(rig, verdict)
         return verdict
@@ -569,6 +581,24 @@ def lost_receipts(rig: Rig, ids: list[str]) -> int:
         if not lost or time.monotonic() > until:
             return int(lost)
         time.sleep(LOOK_S)
+
+
+def badly_told(rig: Rig, campaign: int) -> list[tuple[int, str, list[str]]]:
+    """Messages whose events are not what became of them, each once and in order (R-7.2, R-8.3)."""
+    rows = rig.sql(
+        """
+        SELECT m.id, m.state::text, array_remove(array_agg(o.status ORDER BY o.due_at, o.id), NULL)
+          FROM message m LEFT JOIN outbox o ON o.about_id = m.id AND o.kind = 'receipt'
+         WHERE m.campaign_id = %s GROUP BY 1, 2 ORDER BY 1
+        """,
+        campaign,
+    )
+    amiss = []
+    for message_id, state, told in rows:
+        last = STATUS[MessageState(state)].value
+        if told not in (["submitted", last], ["submitted", "sent", last]):
+            amiss.append((message_id, state, told))
+    return amiss
 
 
 def _uncertain(rig: Rig) -> int:

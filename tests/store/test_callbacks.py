@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +143,33 @@ def test_new_messages_are_told_by_who_wants_all(road: Road) -> None:
     assert sorted(word for other, word in found if not other) == sorted(
         word for word in words if word in ENDS
     )
+
+
+UNTOLD = {
+    "launching.mark_launched": "submitted stays submitted",
+    "launching.mark_continued": "no other state",
+    "launching.take_back": "submitted stays submitted",
+    "nodes.take_over": "submitted stays submitted",
+    "messages.resend": "submitted stays submitted",
+    "restoring.hold": "submitted stays submitted",
+    "scrubbing._scrub_messages": "no other state",
+}
+"""What changes messages and tells nothing, and why."""
+
+
+def test_whatever_changes_a_message_tells_of_it() -> None:
+    """R-7.2: each function of the store that writes to `message` has its word about events."""
+    silent = set()
+    for file in sorted(Path(callbacks.__file__).parent.glob("*.py")):
+        text = file.read_text()
+        for function in ast.walk(ast.parse(text)):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            source = ast.get_source_segment(text, function) or ""
+            writes = re.search(r"\b(UPDATE|INSERT INTO) message\b", source)
+            if writes and not re.search(r"\{(callbacks\.(TOLD|BORN)|_TOLD|end)\}", source):
+                silent.add(f"{file.stem}.{function.name}")
+    assert silent == UNTOLD.keys()
 
 
 # ---------------------------------------------------------------- the ways

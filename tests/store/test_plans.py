@@ -25,8 +25,9 @@ import pytest
 from psycopg import sql
 
 from engine import clock, inbound
+from engine.domain.callback import Events, Kind
 from engine.domain.parts import Part, Piece
-from engine.store import dispatching, hot, inbox, nodes, outbox
+from engine.store import callbacks, dispatching, hot, inbox, nodes, outbox
 from engine.store.db import Database, Tx
 from engine.store.inbox import Mo
 from smpp import status
@@ -188,8 +189,14 @@ def _fill(tx: Tx) -> None:
 
 
 def _a_day(watched: Watched) -> None:
-    """What an engine does: launches, all kinds of answers and receipts, MO, a restart, steps."""
+    """What an engine does: launches, all kinds of answers and receipts, MO, a restart, steps.
+
+    All of it is told.
+    """
     road = Road.open(cast(Database, watched))
+    for kind in Kind:
+        to = callbacks.Setting(url="https://api.example.com/", events=Events.ALL)
+        road.database.run(callbacks.put, road.application(), kind, to)
     campaign = road.campaign(600, text="Hi %%1%%")
     road.single()
     road.single("x" * 400, message_class=1)
