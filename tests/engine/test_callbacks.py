@@ -20,14 +20,16 @@ import trustme
 from aiohttp import web
 
 from config.settings import Callbacks as Settings
+from config.settings import Carrier, Http, Node, catch_all
+from config.settings import Settings as EngineSettings
 from engine import clock
-from engine.domain.callback import Kind
+from engine.domain.callback import Events, Kind
 from engine.domain.retry import Gaps
 from engine.metrics import Metrics
 from engine.outbox.callbacks import Callbacks
 from engine.store import callbacks, posting
 from engine.store.callbacks import Setting
-from tests.engine.conftest import Engine, Stage, _overheard, _watched
+from tests.engine.conftest import NAMES, Engine, Stage, _overheard, _watched
 from tests.engine.endpointserver import EndpointServer, serving
 from tests.road import Road
 
@@ -669,6 +671,39 @@ async def test_credentials_that_are_refused_suspend_until_they_are_set_anew(
     assert stage.road.one("SELECT suspended_why FROM endpoint") is None
     assert "geheim" not in "".join(engine.lines)
     assert server.token_posts[1][1]["client_secret"] == "geheim%"  # tried in the form as well
+
+
+# ---- in an engine
+
+
+@pytest.mark.trio
+async def test_an_engine_tells_what_becomes_of_its_messages(
+    stage: Stage, server: EndpointServer
+) -> None:
+    """R-7.2, design 16: all in one process; each status, in order."""
+    endpoint(stage.road, server.url, events=Events.ALL)
+    async with stage.smsc() as smsc:
+        carriers = (Carrier(name="tui", port=smsc.port, host="127.0.0.1", system_id="x"),)
+        settings = EngineSettings(
+            node=Node(name=next(NAMES)),
+            http=Http(listen="127.0.0.1:0"),
+            carriers=carriers,
+            routes=catch_all(carriers),
+            callbacks=Settings(allow_private=True),
+        )
+        async with stage.running(settings) as engine:
+            campaign = stage.campaign(3)
+            await stage.settled(campaign, delivered=3)
+            await emptied(stage)
+            _, text = await engine.get("/metrics")
+    told: dict[int, list[str]] = {}
+    for about, status in server.statuses:
+        told.setdefault(about, []).append(status)
+    assert len(told) == 3
+    for statuses in told.values():  # a receipt may be faster than the response
+        assert statuses in (["submitted", "sent", "received"], ["submitted", "received"])
+    done = 'siaran_callbacks_total{endpoint="default/receipt",result="done"}'
+    assert f"{done} {float(len(server.posts))}" in text.splitlines()
 
 
 # ---- several processes
