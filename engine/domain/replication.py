@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 MOST_BEHIND_S = 10.0
 MOST_BEHIND = 64 * 2**20
@@ -19,6 +20,10 @@ class Seen:
     standby: bool = False
     timeline: int = 0
     """Of one that takes writes: one higher, at least, with each promotion."""
+    cluster: int = 0
+    """The same for all copies of one."""
+    started_at: datetime | None = None
+    """Two names of one server (an alias, a second pooler) have this in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +82,16 @@ def _role(seen: Seen) -> str:
 
 
 def _servers(found: Replication) -> Iterator[Doubt]:
-    primaries = [seen for seen in found.servers if not seen.why and not seen.standby]
-    if len(primaries) > 1:
+    answer = [seen for seen in found.servers if not seen.why]
+    primaries = [seen for seen in answer if not seen.standby]
+    strangers = [seen.name for seen in answer if seen.cluster != answer[0].cluster]
+    if strangers:
+        yield Doubt(
+            grave=True,
+            says=f"{' and '.join(strangers)} can't take over: no copy of {answer[0].name}, but of"
+            " another cluster; correct database.url",
+        )
+    elif len({seen.started_at or seen.name for seen in primaries}) > 1:
         newest = max(primaries, key=lambda seen: seen.timeline)
         old = ", ".join(seen.name for seen in primaries if seen is not newest)
         yield Doubt(

@@ -40,7 +40,7 @@ from psycopg.pq import TransactionStatus
 
 from engine.domain.errors import Refused, Unreachable
 from engine.store import embedded, hot
-from engine.store.servers import SESSION, Servers, parameters_of, reason
+from engine.store.servers import SESSION, Servers, name_of, parameters_of, reason, split
 
 if TYPE_CHECKING:
     import trio
@@ -338,6 +338,8 @@ class Database:
         if self._lease is not None:
             return f"the embedded database of {self._lease.home}"
         hosts = self.parameters.get("host") or self.parameters.get("hostaddr") or "localhost"
+        if self._servers.several:
+            hosts = ",".join(map(name_of, split(self.parameters)))
         return f'database "{self.parameters.get("dbname") or ""}" at {hosts}'
 
     def close(self) -> None:

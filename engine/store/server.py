@@ -8,7 +8,7 @@ import psycopg
 
 from engine.domain.replication import Replication, Seen, Standby
 from engine.store.db import Database, Tx
-from engine.store.servers import name_of, reason, split, timeline_of
+from engine.store.servers import history_of, name_of, reason, split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +90,16 @@ def _seen(parameters: dict[str, object]) -> Seen:
     name = name_of(parameters)
     try:
         with psycopg.connect(**{**parameters, "target_session_attrs": "any"}) as connection:  # type: ignore[arg-type]
-            timeline = timeline_of(connection)
+            found = history_of(connection)
     except psycopg.Error as error:
         return Seen(name=name, why=reason(error))
-    return Seen(name=name, standby=timeline == 0, timeline=timeline)
+    return Seen(
+        name=name,
+        standby=found.timeline == 0,
+        timeline=found.timeline,
+        cluster=found.cluster,
+        started_at=found.started_at,
+    )
 
 
 def same(database: Database, other: Database) -> bool:

@@ -14,9 +14,11 @@ A process that has seen no promotion can't tell: fencing the old primary remains
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -52,6 +54,18 @@ SESSION: Final = {
 the session of somebody else, each transaction does."""
 
 
+WHERE: Final = re.compile(r"^(connection failed: )?connection to server (at|on) .*? failed: ")
+"""What libpq and psycopg put before the reason: who says it, says that already."""
+
+
+class History(NamedTuple):
+    """Whose copy a server is, which timeline it writes (0: none, it is a standby), since when it runs."""
+
+    cluster: int
+    timeline: int
+    started_at: datetime
+
+
 class Servers:
     """Where one URL's connections come from. For use by any thread."""
 
@@ -61,6 +75,7 @@ class Servers:
         self.several = len(self._order) > 1
         self.timeline = 0
         """The newest that was seen; 0 while there is one server, which is not asked."""
+        self._cluster: int | None = None
 
     def connect(self, **how: Any) -> tuple[Connection, int]:
         """A connection to the first that will do, and its timeline.
@@ -79,21 +94,15 @@ class Servers:
                 failures.append(f"{name_of(parameters)}: {reason(error)}")
                 continue
             try:
-                timeline = timeline_of(connection)
+                history = history_of(connection)
             except psycopg.Error as error:
                 connection.close()
                 failures.append(f"{name_of(parameters)}: {reason(error)}")
                 continue
-            if timeline and self._takes(parameters, timeline):
-                return connection, timeline
+            if self._takes(parameters, history):
+                return connection, history.timeline
             connection.close()
-            if timeline == 0:
-                failures.append(f"{name_of(parameters)}: a standby")
-                continue
-            failures.append(
-                f"{name_of(parameters)}: an old primary (timeline {timeline}; another server was"
-                f" promoted to {self.timeline}), which has to be stopped and made a standby"
-            )
+            failures.append(f"{name_of(parameters)}: {self._passed_over(history)}")
         raise psycopg.OperationalError("; ".join(failures))
 
     @property
@@ -119,22 +128,35 @@ class Servers:
         for parameters in others:
             try:
                 with psycopg.connect(**parameters, **how) as connection:
-                    timeline = timeline_of(connection)
+                    history = history_of(connection)
             except psycopg.Error:
                 continue  # a standby, or away
-            if timeline > known and self._takes(parameters, timeline):
+            if history.timeline > known and self._takes(parameters, history):
                 return True
         return False
 
-    def _takes(self, parameters: dict[str, Any], timeline: int) -> bool:
-        """False for an older history; else this server is asked first from now on."""
+    def _takes(self, parameters: dict[str, Any], history: History) -> bool:
+        """False for an older or another history; else this server is asked first from now on."""
         with self._lock:
-            if timeline < self.timeline:
+            if not history.timeline or history.timeline < self.timeline:
                 return False
-            self.timeline = timeline
+            if self._cluster not in (None, history.cluster):
+                return False
+            self._cluster = history.cluster
+            self.timeline = history.timeline
             self._order.remove(parameters)
             self._order.insert(0, parameters)
             return True
+
+    def _passed_over(self, history: History) -> str:
+        if not history.timeline:
+            return "a standby"
+        if history.cluster != self._cluster:
+            return "no copy of the database that we have used until now (another cluster)"
+        return (
+            f"an old primary (timeline {history.timeline}; another server was promoted to"
+            f" {self.timeline}), which has to be stopped and made a standby"
+        )
 
 
 def parameters_of(url: str, application_name: str, *, key: str = "database.url") -> dict[str, Any]:
@@ -186,20 +208,23 @@ def name_of(parameters: Mapping[str, Any]) -> str:
 def reason(error: psycopg.Error) -> str:
     """What the server or the client library said, in one line, without what it says of itself."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    if line.startswith("connection to server") and "failed: " in line:
-        line = line.partition("failed: ")[2]
+    line = WHERE.sub("", line)
     return "takes no changes (a standby?)" if line == "session is read-only" else line
 
 
-def timeline_of(connection: Connection) -> int:
-    """Which history a server that takes writes is writing, rising with each promotion; 0: a standby."""
+def history_of(connection: Connection) -> History:
+    """Asks a server what it is."""
     row = connection.execute(
-        # The first eight digits of a WAL file's name. (pg_control_checkpoint() says it only after
-        # the next checkpoint.)
+        # A timeline is the first eight digits of a WAL file's name. (pg_control_checkpoint() says it
+        # only after the next checkpoint.)
         """
-        SELECT CASE WHEN pg_is_in_recovery() THEN NULL
-                    ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END
+        SELECT system_identifier,
+               CASE WHEN NOT pg_is_in_recovery()
+                    THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+               pg_postmaster_start_time()
+          FROM pg_control_system()
         """
     ).fetchone()
     assert row is not None
-    return 0 if row[0] is None else int(row[0], 16)
+    cluster, timeline, started_at = row
+    return History(cluster, int(timeline or "0", 16), started_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -53,12 +54,14 @@ def test_of_several_one_is_wanted_that_takes_writes_unless_the_url_says_otherwis
     [
         ('connection to server at "db1", port 5432 failed: timeout\nmore', "timeout"),
         ('connection to server at "db1", port 5432 failed: session is read-only', "standby"),
+        ('connection failed: connection to server at "::1", port 1 failed: FATAL: no', "FATAL: no"),
         ("", "OperationalError"),
     ],
 )
 def test_what_is_wrong_with_a_server_is_said_in_a_few_words(said: str, meant: str) -> None:
     found = reason(psycopg.OperationalError(said))
     assert meant in found
+    assert not found.startswith("connection")
     assert "\n" not in found
 
 
@@ -158,10 +161,10 @@ def _waits_in_commit(server: standby.Server) -> list[Any]:
     return server.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 
 
-def test_a_host_that_answers_nothing_costs_its_time_out_once() -> None:
-    """The one that answered last is asked first."""
-    with standby.Servers.open(standbys=0) as servers:
-        port = servers.primary.port
+def test_a_host_that_answers_nothing_costs_its_time_out_once(tmp_path: Path) -> None:
+    """The one that answered last is asked first; one that is no copy of it never is."""
+    with standby.Servers.open(standbys=0) as servers, standby.Servers.open(standbys=0) as others:
+        port, strange = servers.primary.port, others.primary
         known = psycopg.conninfo.conninfo_to_dict(servers.url)
         both = Servers({**known, "host": "127.0.0.1,127.0.0.1", "port": f"1,{port}"})
         for _ in range(2):
@@ -169,3 +172,21 @@ def test_a_host_that_answers_nothing_costs_its_time_out_once() -> None:
             connection.close()
             assert timeline == 1
         assert both.in_use == f"127.0.0.1:{port}"
+        passwords = tmp_path / "passwords"
+        passwords.write_text(
+            "".join(f"*:{one.port}:*:*:{one.password}\n" for one in (servers.primary, strange))
+        )
+        passwords.chmod(0o600)
+        wrong = Servers(
+            {
+                "user": "siaran",
+                "dbname": "siaran",
+                "passfile": str(passwords),
+                "host": "127.0.0.1,127.0.0.1",
+                "port": f"{port},{strange.port}",
+            }
+        )
+        wrong.connect()[0].close()
+        servers.primary.kill()
+        with pytest.raises(psycopg.OperationalError, match="no copy of the database"):
+            wrong.connect()

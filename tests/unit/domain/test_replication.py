@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -61,6 +62,19 @@ def test_each_doubt_says_what_it_costs(found: Replication, says: str, grave: boo
     (doubt,) = doubts(found)
     assert says in doubt.says
     assert doubt.grave is grave
+
+
+def test_two_names_of_one_server_are_no_two_primaries() -> None:
+    at = datetime(2026, 11, 25, 9, tzinfo=UTC)
+    one = Seen(name="db1", timeline=3, started_at=at)
+    assert doubts(replace(WELL, servers=(one, replace(one, name="pooler")))) == []
+
+
+def test_what_is_no_copy_cannot_take_over() -> None:
+    one, two = Seen(name="db1", timeline=3, cluster=7), Seen(name="db2", timeline=9, cluster=8)
+    (doubt,) = doubts(replace(WELL, servers=(one, two)))
+    assert doubt.grave
+    assert "db2 can't take over: no copy of db1" in doubt.says
 
 
 def test_the_gravest_comes_first() -> None:
