@@ -147,7 +147,7 @@ def _notice(report: Report) -> str:
 
 def _funnel(pictured: Pictured) -> str:
     report = pictured.report
-    # Of rows that are gone nobody knows who took them: nearly all were taken that were not skipped.
+    # Of rows that are gone nobody knows whether a carrier took them, unless they were delivered.
     steps = known.funnel(report.counts, pictured.figures.sent.total())
     return _table(
         ("Step", "Messages", "Of all"),

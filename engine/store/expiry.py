@@ -143,9 +143,11 @@ _PAGES: Final[Mapping[str, LiteralString]] = {
          GROUP BY application_id, campaign_id, state
     """,
     "inbox": """
-        SELECT max(id), count(*)::int, application_id, campaign_id, NULL, 0, 0
+        SELECT max(id), count(*)::int, application_id, campaign_id, coalesce(meaning, ''),
+               count(DISTINCT coalesce(message_id, id))
+                   FILTER (WHERE meaning = 'opt-out' AND campaign_id IS NOT NULL), 0
           FROM (SELECT * FROM inbox WHERE id > %s AND id < %s ORDER BY id LIMIT %s) AS page
-         GROUP BY application_id, campaign_id
+         GROUP BY application_id, campaign_id, meaning
     """,
 }
 
@@ -158,8 +160,9 @@ def look(tx: Tx, table: str, after_id: int, end_id: int, rows: int) -> Page:
         _PAGES[table], (after_id, end_id, rows)
     ):
         last, looked = max(last, last_id), looked + n
-        if table == "inbox":
-            counts[Count(application, campaign, "mo", "")] += n
+        if table == "inbox":  # by what it was taken for; of a campaign, recipients who opted out
+            counts[Count(application, campaign, "mo", state)] += n
+            counts[Count(application, campaign, "opt-out", "")] += accepted
             continue
         still_open += n if state in OPEN else 0
         counts[Count(application, campaign, "message", state)] += n

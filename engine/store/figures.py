@@ -50,16 +50,15 @@ def of_messages(
                    CASE WHEN m.state = 'delivered' AND m.sent_at IS NOT NULL
                         THEN width_bucket(date_part('epoch', m.state_at - m.sent_at),
                                           %(bounds)s::float8[]) END AS class,
-                   count(*) AS n,
-                   sum(bit_count(m.accepted::bit(32)))::bigint AS segments,
-                   sum(bit_count(m.delivered::bit(32)))::bigint AS segments_done
+                   m.accepted, m.delivered, count(*) AS n
               FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (first, last)
               JOIN message m ON m.id >= r.first AND m.id <= r.last
              WHERE m.campaign_id = %(campaign)s
-             GROUP BY 1, 2, 3, 4, 5, 6)
+             GROUP BY 1, 2, 3, 4, 5, 6, 7, 8)
         SELECT grouping(prefix), grouping(reason), grouping(sent), grouping(done), grouping(class),
                state::text, prefix, reason, sent::bigint * %(width)s, done::bigint * %(width)s,
-               class, sum(n)::bigint, sum(segments)::bigint, sum(segments_done)::bigint
+               class, sum(n)::bigint, sum(n * bit_count(accepted::bit(32)))::bigint,
+               sum(n * bit_count(delivered::bit(32)))::bigint
           FROM one
          GROUP BY GROUPING SETS ((state, prefix), (state, reason), (sent), (done), (class))
         """,

@@ -113,13 +113,13 @@ def write_file(path: Path, rows: int) -> None:
             file.write(f"{mobile},{name},Scott {n},{1 + n % 28} Nov,${n % 900}.{n % 100:02},0800\n")
 
 
-def siaran(home: Path, *words: str) -> Run:
-    """Run a command in a process of its own."""
+def siaran(home: Path, *words: str, as_json: bool = True) -> Run:
+    """Run a command in a process of its own; its answer is its JSON, or None."""
     environment = os.environ | {"SIARAN_HOME": str(home)}
     environment.pop("SIARAN_CONFIG", None)
     began = time.perf_counter()
     with subprocess.Popen(
-        [*SIARAN, *words, "--json"],
+        [*SIARAN, *words, *(["--json"] if as_json else [])],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -134,7 +134,7 @@ def siaran(home: Path, *words: str) -> Run:
         wall_s=time.perf_counter() - began,
         cpu_s=usage.ru_utime + usage.ru_stime,
         peak_mib=usage.ru_maxrss / 1024,
-        answer=json.loads(out),
+        answer=json.loads(out) if as_json else None,
     )
 
 

@@ -31,6 +31,12 @@ def test_receipts_are_matched_and_a_flood_of_them_is_parked(
     assert "longest turn with 1,000 unknown ones" in capsys.readouterr().out
 
 
+def test_reports_are_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A small campaign, whose counts are the rows of its CSV."""
+    assert main(["reports", "--rows", "5000", "--runs", "1"]) == 0
+    assert "page with its pictures" in capsys.readouterr().out
+
+
 def test_carriers_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """Many of them; what they do to one another, and how fast one is, takes minutes."""
     assert main(["fleet", "--carriers", "3", "--binds", "2", "--idle", "0.5", "--runs", "1"]) == 0

@@ -194,7 +194,7 @@ def test_a_part_that_was_dropped_for_its_age_is_in_the_counts_and_said_in_the_cs
             SELECT now(), application_id, id, what, key, n
             FROM campaign, (VALUES ('message', 'delivered', 1), ('segment', 'accepted', 2),
                                    ('segment', 'delivered', 2), ('mo', 'reply', 1),
-                                   ('mo', 'opt-out', 1)) AS v (what, key, n)
+                                   ('mo', 'opt-out', 1), ('opt-out', '', 1)) AS v (what, key, n)
             WHERE id = %s
             """,
             (running,),

@@ -121,7 +121,9 @@ def test_what_reports_count_stays(old: Road) -> None:
     for n, state in enumerate(["delivered", "delivered", "failed", "sent"]):
         message(old, n, state=state, campaign=campaign)
     message(old, 10, state="expired")
-    mo(old, 1, campaign=campaign)
+    for n in (1, 3):  # the same recipient twice
+        mo(old, n, campaign=campaign)
+    old.sql("UPDATE inbox SET meaning = 'opt-out', message_id = 7")
     mo(old, 2)
     old.sql("INSERT INTO tally (campaign_id, state, n) VALUES (%s, 'delivered', 2)", campaign)
     assert expire(old) == {}
@@ -131,7 +133,8 @@ def test_what_reports_count_stays(old: Road) -> None:
         (campaign, "message", "sent"): 1,
         (campaign, "segment", "accepted"): 8,
         (campaign, "segment", "delivered"): 4,
-        (campaign, "mo", ""): 1,
+        (campaign, "mo", "opt-out"): 2,
+        (campaign, "opt-out", ""): 1,
         (None, "message", "expired"): 1,
         (None, "segment", "accepted"): 2,
         (None, "segment", "delivered"): 1,
