@@ -1,4 +1,4 @@
-"""Failover: what it interrupts, loses and repeats, and what synchronous replication costs before it.
+"""Failover: what it interrupts, loses and repeats; what a synchronous standby and a pooler cost.
 
 A primary and two standbys on this machine, of which each COMMIT waits for one, amid a campaign with
 replies and with single messages by the API:
@@ -7,6 +7,7 @@ replies and with single messages by the API:
 * stands still: it stops answering with all its connections open, and the same is done.
 * cost: a campaign at full speed with a synchronous standby, against one server alone; and what a
   message writes to the log that standbys read.
+* pooler: the same through PgBouncer in transaction mode, where that is installed.
 
 The first two are promises (R-8.1): nothing lost, nothing twice, sending again within 10 s of the
 promotion. `failover --seed N` repeats the moments of a run.
@@ -15,9 +16,11 @@ promotion. `failover --seed N` repeats the moments of a run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 
+from tests import pooler
 from tests.benchmarks.figures import Figure
 from tests.promises import failover
 from tests.promises.harness import seed_of_environment
@@ -26,7 +29,7 @@ from tests.standby import Servers
 
 AGAIN_S = 10.0
 
-PARTS = ("dies", "still", "cost")
+PARTS = ("dies", "still", "cost", "pooler")
 
 WINDOW = 100
 
@@ -51,6 +54,8 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
             figures += _failovers(given, say, seed, frozen=frozen)
     if "cost" in given.part:
         figures += _cost(given, say)
+    if "pooler" in given.part:
+        figures += _pooler(given, say)
     return figures
 
 
@@ -109,12 +114,37 @@ def _cost(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]
     ]
 
 
-def _speed(messages: int, standbys: int) -> tuple[float, float, float]:
+def _pooler(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
+    if not pooler.found():
+        say(f"failover, pooler: {pooler.NAME} is not on the PATH")
+        return []
+    direct: list[float] = []
+    pooled: list[float] = []
+    for n in range(given.runs):
+        for through, speeds in ((False, direct), (True, pooled)):
+            say(
+                f"failover, pooler, {'pooled' if through else 'direct'}, run {n + 1} of {given.runs}"
+            )
+            speeds.append(_speed(given.messages, 0, through=through)[0])
+    return [
+        Figure(name="messages/s, direct", unit="/s", values=direct),
+        Figure(name="messages/s, through a pooler", unit="/s", values=pooled),
+        Figure(
+            name="  against direct",
+            unit="×",
+            values=[b / a for a, b in zip(direct, pooled, strict=True)],
+        ),
+    ]
+
+
+def _speed(messages: int, standbys: int, *, through: bool = False) -> tuple[float, float, float]:
     """Messages a second until the last receipt; octets of WAL for each, and of the database."""
-    with (
-        Servers.open(standbys=standbys, settings=WITH_FSYNC) as servers,
-        Rig.open(url=servers.url, window=WINDOW) as rig,
-    ):
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(Servers.open(standbys=standbys, settings=WITH_FSYNC))
+        url = servers.url
+        if through:
+            url = stack.enter_context(pooler.running(servers.primary, sessions=8))
+        rig = stack.enter_context(Rig.open(url=url, window=WINDOW))
         rig.start_smsc(record=False, latency_ms=1, receipt_after_ms=1)
         rig.siaran("db", "migrate")
         rig.start_engine()
