@@ -78,7 +78,7 @@ def set_(
 
     It replaces all that was set for that kind: what you don't say is taken away. What is still due
     goes to the new address, and a suspension ends. Secrets come from files (a header's, too: K=@FILE),
-    are kept in the database and never shown. `callback test` tries the address.
+    are kept in the database and never shown. `siaran callback test` tries the address.
     """
     from engine.operations import callbacks
 
@@ -159,8 +159,9 @@ def _card(one: callbacks.Shown) -> dict[str, object]:
     if one.oauth_url is not None:
         scope = f", scope {one.oauth_scope}" if one.oauth_scope else ""
         oauth = f"{one.oauth_url}, client {one.oauth_client_id}{scope}"
+    told = "each status" if one.events.value == Events.ALL else "final statuses"
     return {
-        "told": "each status" if one.events.value == Events.ALL else "final statuses",
+        "told": "each reply" if one.kind.value == Kind.REPLY else told,
         "headers": ", ".join(f"{name}: ********" for name in one.headers) or None,
         "oauth": oauth,
         "secrets": ", ".join(one.secrets) or None,

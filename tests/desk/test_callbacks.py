@@ -106,6 +106,10 @@ def test_an_endpoint_is_set_and_shown_without_its_secrets(
     assert shown["secrets"] == ["client secret", "HMAC secret"]
     assert (shown["events"], shown["oauth_scope"], shown["waiting"]) == ("all", "sms", 0)
     assert "X-Key: ********" in siaran("callback", "show").out
+    siaran("callback", "set", "reply", URL)
+    said = siaran("callback", "show").out
+    assert "each status" in said
+    assert "each reply" in said
 
 
 def test_setting_again_replaces_all_and_the_log_says_what(
