@@ -53,11 +53,13 @@ def test_each_transaction_has_our_settings_and_nothing_is_prepared(
     server: standby.Server, url: str
 ) -> None:
     """Five of ours on two sessions of the server's, which know nothing of one another."""
+    with contextlib.closing(Database.open(server.url())) as database:
+        direct = database.run(shown)
     with contextlib.closing(Database.open(url, size=5)) as database:
         assert database.pooled
         for n in range(20):
             assert database.run(counted, n) == n + 1
-            assert database.run(shown) == ("1min", "UTC", "30s")
+            assert database.run(shown) == direct
         with psycopg.connect(url, autocommit=True) as other:  # what is left in the sessions
             for _ in range(4):
                 assert other.execute("SHOW statement_timeout").fetchone() == ("0",)
