@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tests.promises.harness import Trial, Verdict, finish, judge, lost_receipts, moments
-from tests.rig import Rig
+from tests.rig import PATIENCE_S, Rig
 from tests.several import Node, Several
 
 NAMES = ("gw1", "gw2", "gw3", "gw4")
@@ -127,7 +127,11 @@ def run(scenario: str, beside: Beside, fault: Fault | None) -> Verdict:
         campaign = rig.campaign(trial.messages, trial.text)
         at: list[datetime] = []
         for moment in _moments(beside, chance) if fault is not None else ():
-            rig.wait(lambda n=moment: several.taken() >= n, f"message {moment:,}")  # type: ignore[misc]
+            rig.wait(  # slow carriers take their time
+                lambda n=moment: several.taken() >= n,  # type: ignore[misc]
+                f"message {moment:,}",
+                PATIENCE_S + trial.messages / 100,
+            )
             time.sleep(chance.random() * 2 * trial.latency_ms / 1000)
             assert fault is not None
             fault(several, chance.choice(several.nodes), chance)
