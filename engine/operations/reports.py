@@ -16,9 +16,10 @@ from engine.domain.message import MessageState
 from engine.domain.report import Figures
 from engine.domain.report import span as span
 from engine.operations import Actor, application_of, campaigns
+from engine.store import campaigns as stored
 from engine.store import figures as figured
 from engine.store import reports, volumes
-from engine.store.campaigns import Progress
+from engine.store.campaigns import Campaign, Progress
 from engine.store.db import Database, Tx
 from engine.store.reports import Place
 from engine.store.volumes import Volume as Volume
@@ -102,9 +103,10 @@ class Volumes:
 def campaign(tx: Tx, actor: Actor, campaign_id: int, *, now: datetime) -> Report:
     """The report of a campaign as it stands. Raises Refused for an unknown one."""
     application = application_of(tx, actor)
-    place = reports.place(tx, campaigns.get(tx, actor, campaign_id).id)
-    answers = reports.answers(tx, application.id, [campaign_id], place.first_id)
-    return _report(tx, actor, campaign_id, place, answers.get(campaign_id, reports.NOTHING), now)
+    found = campaigns.get(tx, actor, campaign_id)
+    place = reports.place(tx, found.id)
+    answers = reports.answers(tx, application.id, [found.id], place.first_id)
+    return _report(tx, found, place, answers.get(found.id, reports.NOTHING), now)
 
 
 def pictured(database: Database, actor: Actor, campaign_id: int, *, now: datetime) -> Pictured:
@@ -127,7 +129,7 @@ def _pictured(tx: Tx, actor: Actor, campaign_id: int, now: datetime) -> Pictured
     found_answers = reports.answers(tx, application.id, [found.id], place.first_id)
     answers = found_answers.get(found.id, reports.NOTHING)
     return Pictured(
-        report=_report(tx, actor, found.id, place, answers, now, figures=figures),
+        report=_report(tx, found, place, answers, now, figures=figures),
         application=application.name,
         company=application.company,
         timezone=application.timezone,
@@ -274,16 +276,18 @@ def _some(
     answers: Mapping[int, reports.Answers],
     now: datetime,
 ) -> list[Report]:
+    application = application_of(tx, actor)
+    found = (stored.get(tx, application.id, one) for one in ids)
     return [
-        _report(tx, actor, one, reports.place(tx, one), answers.get(one, reports.NOTHING), now)
-        for one in ids
+        _report(tx, one, reports.place(tx, one.id), answers.get(one.id, reports.NOTHING), now)
+        for one in found
+        if one is not None  # deleted meanwhile
     ]
 
 
 def _report(
     tx: Tx,
-    actor: Actor,
-    campaign_id: int,
+    found: Campaign,
     place: Place,
     answers: reports.Answers,
     now: datetime,
@@ -291,8 +295,8 @@ def _report(
     figures: Figures | None = None,
 ) -> Report:
     """The report; segments are counted unless `figures` have them already."""
-    found = campaigns.get(tx, actor, campaign_id)
-    progress = campaigns.progress(tx, actor, campaign_id)
+    progress = stored.progress(tx, found.id)
+    assert progress is not None  # campaigns stay for ever
     past = reports.past(tx, found.id)
     if figures is None:
         segments, delivered = reports.segments_sent(tx, found.id, place)

@@ -51,9 +51,10 @@ def of_messages(
                         THEN width_bucket(date_part('epoch', m.state_at - m.sent_at),
                                           %(bounds)s::float8[]) END AS class,
                    m.accepted, m.delivered, count(*) AS n
-              FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (first, last)
-              JOIN message m ON m.id >= r.first AND m.id <= r.last
-             WHERE m.campaign_id = %(campaign)s
+              FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (first, last),
+                   LATERAL (SELECT * FROM message
+                             WHERE id >= r.first AND id <= r.last AND campaign_id = %(campaign)s
+                            OFFSET 0) AS m
              GROUP BY 1, 2, 3, 4, 5, 6, 7, 8)
         SELECT grouping(prefix), grouping(reason), grouping(sent), grouping(done), grouping(class),
                state::text, prefix, reason, sent::bigint * %(width)s, done::bigint * %(width)s,
@@ -123,15 +124,18 @@ def _by_carrier(tx: Tx, campaign_id: int, place: Place) -> Mapping[str, Counter[
         # message_YYYYMMDD_pkey and submission_YYYYMMDD_pkey, side by side for each range
         """
         SELECT c.name, one.state::text, one.messages, one.segments
-          FROM (SELECT s.carrier_id, m.state,
-                       count(*) FILTER (WHERE s.segment = 1) AS messages,
+          FROM (SELECT t.carrier_id, t.state,
+                       count(*) FILTER (WHERE t.segment = 1) AS messages,
                        count(*) AS segments
-                  FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (first, last)
-                  JOIN message m ON m.id >= r.first AND m.id <= r.last
-                  JOIN submission s ON s.message_id = m.id
-                       AND s.message_id >= r.first AND s.message_id <= r.last
-                 WHERE m.campaign_id = %(campaign)s
-                 GROUP BY s.carrier_id, m.state) AS one
+                  FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (first, last),
+                       LATERAL (SELECT s.carrier_id, s.segment, m.state
+                                  FROM message m
+                                  JOIN submission s ON s.message_id = m.id
+                                   AND s.message_id >= r.first AND s.message_id <= r.last
+                                 WHERE m.id >= r.first AND m.id <= r.last
+                                   AND m.campaign_id = %(campaign)s
+                                OFFSET 0) AS t
+                 GROUP BY t.carrier_id, t.state) AS one
           JOIN carrier c ON c.id = one.carrier_id
          ORDER BY c.name
         """,

@@ -39,6 +39,13 @@ def test_the_queue_says_where_a_campaigns_messages_are(
     assert (place.firsts, place.lasts) == ((ranges[0][0],), (ranges[-1][1],))
     assert sum(figures_of(road, campaign).counts.values()) == 6
     assert sum(figures_of(road, other).counts.values()) == 4
+    monkeypatch.setattr(reports, "_NEAR", 0)
+    place = road.database.run(reports.place, campaign)
+    assert (place.firsts, place.lasts) == (
+        tuple(first for first, *_ in ranges),
+        tuple(last for _, last, _ in ranges),
+    )
+    assert sum(figures_of(road, campaign).counts.values()) == 6
 
 
 def test_a_campaign_of_an_older_engine_is_looked_for_in_its_days(road: Road) -> None:
