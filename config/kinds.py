@@ -110,7 +110,9 @@ Seconds = Annotated[float, Meta(ge=0.01, le=86400, extra=_expected("seconds, 0.0
 Days = Annotated[float, Meta(ge=0.01, le=30, extra=_expected("days, 0.01 to 30"))]
 Times = Annotated[int, Meta(ge=1, le=100, extra=_expected("a whole number, 1 to 100"))]
 # Receipts are taken for 3 days, callbacks tried for 5.
-KeptDays = Annotated[int, Meta(ge=7, le=36_500, extra=_expected("days, 7 to 36500"))]
+KeptDays = Annotated[
+    int, Meta(ge=7, le=36_500, extra=_expected("a whole number of days, 7 to 36500"))
+]
 Window = Annotated[int, Meta(ge=1, le=1000, extra=_expected("a whole number, 1 to 1000"))]
 Count = Annotated[int, Meta(ge=1, le=1000, extra=_expected("a whole number, 1 to 1000"))]
 ReceiptRequest = Annotated[int, Meta(ge=0, le=31, extra=_expected("0 to 31 (SMPP 3.4 §5.2.17)"))]

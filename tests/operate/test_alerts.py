@@ -274,6 +274,12 @@ CASES: Final = {
             f'siaran_queue_oldest_seconds{{{A},application="shop",class="campaign"}}': "9000x30",
         },
     ),
+    "SiaranRetentionWaits": Case(
+        fires={f"siaran_retention_waiting_days{{{A}}}": "2x900"},
+        at=800,
+        early=600,
+        quiet={f"siaran_retention_waiting_days{{{A}}}": "2x100 0x900"},
+    ),
     "SiaranMailServerDown": Case(
         fires={f"siaran_mail_server_up{{{A}}}": "0x30"},
         at=15,

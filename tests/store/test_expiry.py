@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import trio
 
-from engine import clock, expiry
+from engine import clock, expiry, log
 from engine.gateway.turn import Answer
 from engine.operations import expiry as operations
 from engine.store import expiry as store
@@ -251,6 +251,31 @@ def test_turns_run_while_days_are_dropped(old: Road) -> None:
     trio.run(both)
     assert old.states(campaign) == {"sent": 300}
     assert tables(old) == []
+
+
+def test_a_day_that_waits_is_told_once_and_counted_each_hour(
+    old: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-9.3: an operator reads why in the log, and is not told the same every hour."""
+    message(old, state="queued")
+    told: list[tuple[str, object]] = []
+    counted: list[int] = []
+    monkeypatch.setattr(expiry, "EVERY_S", 0.0)
+    monkeypatch.setattr(log, "warning", lambda event, **fields: told.append((event, fields["why"])))
+
+    async def hours() -> None:
+        async with trio.open_nursery() as nursery:
+
+            def waiting(days: int) -> None:
+                counted.append(days)
+                if len(counted) == 3:
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(expiry.run, old.database, waiting, lambda: KEPT)
+
+    trio.run(hours)
+    assert counted == [1, 1, 1]
+    assert told == [("retention.waits", "messages that have not ended")]
 
 
 def test_two_nodes_drop_a_day_once(old: Road) -> None:
