@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import trio
 import typer
 
-from admin_cli import render, shell
+from admin_cli import check_place, render, shell
 from admin_cli.desk import Desk, command, single
+from admin_cli.findings import Finding, Tell
 from admin_cli.main import DONE, REFUSED, UNREACHABLE, USAGE
 from config.load import ConfigError
 from config.settings import DEFAULT_CARRIER, BindMode, MailTls
+from engine.gateway.plans import tls_of
 from engine.operations import Refused, Unreachable, callbacks, database, nodes, outbox, senders
 from engine.operations.callbacks import Endpoint
 from smpp import status, transport
@@ -25,7 +26,7 @@ from smpp.timers import Timing
 if TYPE_CHECKING:
     from config.settings import Carrier, Settings, Smtp
 
-app = single("Check configuration, database, binds and the mail server.")
+app = single("Check configuration, database, machine, binds and the mail server.")
 
 _MODES = {
     BindMode.TRANSCEIVER: Mode.TRANSCEIVER,
@@ -41,30 +42,13 @@ _CREDENTIALS = frozenset(
 _NONE = "no carrier is configured, so that is where `siaran smsc` would listen"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one check found: that all is well (`exit` 0), or what is wrong and what to do."""
-
-    what: str  # configuration, database, replication, carrier, mail
-    name: str | None = None  # the carrier's
-    exit: int
-    says: str
-    warns: bool = False
-    """It would run, but probably not as is wanted."""
-
-    @property
-    def ok(self) -> bool:
-        return self.exit == DONE
-
-
-Tell = Callable[[Finding], None]
-
-
 @command(app, "check", "siaran check", "siaran check --config siaran.toml --json")
 def check(desk: Desk) -> None:
-    """Check configuration, database, a bind to each carrier, mail server and callbacks: a line each.
+    """Check configuration, database, this machine, each carrier, mail server and callbacks.
 
-    The database is opened (the embedded one is started when it doesn't run). Of a server by URL it
+    There is a line for each. The database is opened (the embedded one is started when it doesn't
+    run); whether an engine of this node's name runs here, the HTTP port is free, and disk, open files
+    and clock are fit is looked at. Of a server by URL it
     is said what its replication is worth, and each server of the URL is asked. Every carrier is
     bound to and unbound from again, in each mode that it is configured with. A carrier that allows
     no more binds than those of an engine that runs refuses this one. The mail server is connected
@@ -92,6 +76,8 @@ def check(desk: Desk) -> None:
         width = max(width, *(len(f"callback {_name(one)}") for one, _ in endpoints), 0)
         tell(Finding(what="configuration", exit=DONE, says=_configured(desk, settings)))
         tell(_database(desk, settings))
+        for finding in check_place.checked(desk, settings):
+            tell(finding)
         for finding in _servers(desk, settings):
             tell(finding)
         for finding in _unrouted(desk, settings):
@@ -287,16 +273,20 @@ async def _bind(carrier: Carrier, mode: BindMode) -> Finding:
         system_id=carrier.system_id,
         password=carrier.password.reveal(),
         system_type=carrier.system_type,
+        interface_version=carrier.version.number,
     )
-    where = f"{carrier.host}:{carrier.port}, {mode}"
+    where = f"{carrier.host}:{carrier.port}, {mode}{'' if carrier.tls is None else ', TLS'}"
     code = UNREACHABLE
     try:
+        tls = None if carrier.tls is None else transport.tls_client(tls_of(carrier.tls))
         stream = await transport.connect(
-            carrier.host, carrier.port, timeout_s=timers.connect_timeout_s
+            carrier.host, carrier.port, timeout_s=timers.connect_timeout_s, tls=tls
         )
         async with open_session(stream, bind=pdu, timing=timing) as session:
             peer = session.peer.system_id
             await session.unbind()
+    except transport.TlsFault as error:
+        says, code = f"{where}: {error}; check carriers.{carrier.name}.tls", REFUSED
     except transport.ConnectFailed as error:
         check = f"check carriers.{carrier.name}: host and port, and whether the SMSC runs"
         says = f"{error}; {_NONE if carrier is DEFAULT_CARRIER else check}"

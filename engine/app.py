@@ -39,6 +39,7 @@ from engine.gateway.plans import Network, heard, network_of, plan_of, routes_of,
 from engine.lease import NodeLease
 from engine.metrics import Metrics
 from engine.metrics.process import release
+from engine.operations.place import lock_of
 from engine.outbox.callbacks import Callbacks
 from engine.outbox.worker import Worker
 from engine.sharing import Sharing
@@ -430,7 +431,7 @@ def only_one(home: Path, name: str) -> Iterator[str]:
     machine, or another home, is known in the database (`store.nodes.start`).
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = home / f"node-{name}.lock"
+    path = lock_of(home, name)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

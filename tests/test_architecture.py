@@ -122,9 +122,10 @@ TABLE: Final = (
     ),
     Rule(
         of="admin_cli.check",
-        ours=(*DESK, "engine.app", "engine.outbox", "smpp"),
+        ours=(*DESK, "engine.app", "engine.gateway.plans", "engine.outbox", "smpp"),
         others=("typer", "rich", "trio"),
     ),
+    Rule(of="admin_cli.check_place", ours=(*DESK, "engine.api.certificate"), others=("typer", "rich")),
 )  # fmt: skip
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from config.settings import Settings
 from engine.domain.errors import Refused, Unreachable
 from engine.domain.replication import Doubt, doubts, summary
 from engine.store import embedded, migrations, server, tools
-from engine.store.db import Database
+from engine.store.db import Database, Tx
 from engine.store.embedded import Stopped
 
 
@@ -104,6 +105,11 @@ def deaf(settings: Settings, database: Database) -> str | None:
     except (Refused, Unreachable) as error:
         return f"database.listen_url: {error}"
     return None
+
+
+def now(tx: Tx) -> datetime:
+    """The database's time: what leases, schedules and reports go by."""
+    return server.now(tx)
 
 
 def migrate(settings: Settings) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import psycopg
 
@@ -33,6 +34,14 @@ def describe(tx: Tx) -> Server:
     assert row is not None
     version, size_bytes, clients = row
     return Server(version=version, size_bytes=size_bytes, clients=clients)
+
+
+def now(tx: Tx) -> datetime:
+    """The server's clock, at this moment."""
+    row = tx.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    at: datetime = row[0]
+    return at
 
 
 def replication(database: Database) -> Replication:

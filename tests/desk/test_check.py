@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 import trio
+import trustme
 from psycopg import sql
 
-from admin_cli.check import Finding, _carriers, verdict
+from admin_cli.check import _carriers, verdict
+from admin_cli.check_place import LITTLE, NOTHING, ahead_s, little_room
 from admin_cli.children import Child, running
+from admin_cli.findings import Finding
 from config.settings import BindMode, Binds, Carrier, Timers
+from engine.app import only_one
 from engine.operations import Actor
+from engine.operations.place import Place
+from engine.store.embedded import default_home
 from smpp.codec import SubmitTemplate
 from smpp.events import Deliveries
 from smpp.pdu import Address, Bind, Mode
 from smpp.session import Session, open_session
 from smpp.transport import connect
 from tests.desk.conftest import Siaran
+
+PLACE = f'''
+[node]
+name = "checked-{os.getpid()}"
+[http]
+listen = "127.0.0.1:0"
+'''  # fmt: skip
 
 CARRIER = """
 [carriers.tui]
@@ -53,7 +69,7 @@ def file(configuration: Path, tmp_path: Path) -> Callable[..., Path]:
     def write(port: int, password: str = "geheim") -> Path:
         file = tmp_path / "siaran.toml"
         carrier = CARRIER.format(port=port, password=password)
-        file.write_text(configuration.read_text() + carrier)
+        file.write_text(configuration.read_text() + PLACE + carrier)
         return file
 
     return write
@@ -68,11 +84,15 @@ def test_all_is_well(siaran: Siaran, file: Callable[..., Path], smsc: int) -> No
     path = file(smsc)
     answer = siaran("check", "--config", path)
     assert (answer.code, answer.err) == (0, "")
-    configured, database, transmitter, receiver, mail = answer.out.splitlines()
+    configured, database, *here, transmitter, receiver, mail = answer.out.splitlines()
     assert configured == f"configuration  ok     {path}: 1 carrier, 3 binds, 1 route"
     assert database.startswith("database       ok     database ")
     assert "PostgreSQL 18" in database
     assert "the schema is up to date" in database
+    node, http, machine = here
+    assert node.startswith(f"node           ok     checked-{os.getpid()} does not run on this")
+    assert http == "http           ok     127.0.0.1:0: a port that is free is taken"
+    assert machine.endswith("files may be open, the clock is right by the database's")
     bound = 'bound to "siaran-smsc" and unbound'
     assert transmitter == f"carrier tui    ok     127.0.0.1:{smsc}, transmitter: {bound}"
     assert receiver == f"carrier tui    ok     127.0.0.1:{smsc}, receiver: {bound}"
@@ -89,6 +109,9 @@ def test_for_scripts_it_is_one_document(
     assert [(c["what"], c["name"], c["ok"]) for c in answer.json["checks"]] == [
         ("configuration", None, True),
         ("database", None, True),
+        ("node", None, True),
+        ("http", None, True),
+        ("machine", None, True),
         ("mail", None, True),
         ("carrier", "tui", False),
         ("carrier", "tui", False),
@@ -151,7 +174,7 @@ def test_a_database_that_is_away_does_not_hide_the_carriers(
     """Each line is for itself."""
     database = '[database]\nurl = "postgresql://me:secret@127.0.0.1:1/none"\n'
     carrier = CARRIER.format(port=smsc, password="geheim")
-    (tmp_path / "siaran.toml").write_text(database + carrier)
+    (tmp_path / "siaran.toml").write_text(database + PLACE + carrier)
     answer = siaran("check", "--config", tmp_path / "siaran.toml")
     assert answer.code == 3
     assert "database       WRONG  " in answer.out
@@ -245,3 +268,129 @@ def test_what_a_person_must_mend_counts_more_than_what_may_pass(
 ) -> None:
     """1 refused before 3 unreachable: a script that waits while it is 3 would wait for ever."""
     assert verdict([Finding(what="x", exit=code, says="") for code in codes]) == verdict_is
+
+
+# ---------------------------------------------------------------- this machine
+
+
+def test_a_port_that_another_program_has_is_one(
+    siaran: Siaran, file: Callable[..., Path], smsc: int
+) -> None:
+    """The engine would be refused there, after it had taken its lease."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        path = file(smsc)
+        path.write_text(path.read_text().replace("127.0.0.1:0", taken))
+        other.setblocking(False)
+        answer = siaran("check", "--config", path)
+    assert answer.code == 1
+    [line] = [line for line in answer.out.splitlines() if line.startswith("http")]
+    assert line == (
+        f"http           WRONG  {taken}: another program listens there;"
+        " set http.listen to a port that is free"
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "says"),
+    [("203.0.113.1:8080", "can't listen there"), ("nowhere.invalid:8080", "check http.listen")],
+)
+def test_an_address_that_is_not_ours_is_one(
+    listen: str, says: str, siaran: Siaran, file: Callable[..., Path], smsc: int
+) -> None:
+    path = file(smsc)
+    path.write_text(path.read_text().replace("127.0.0.1:0", listen))
+    answer = siaran("check", "--config", path)
+    assert answer.code == 1
+    [line] = [line for line in answer.out.splitlines() if line.startswith("http")]
+    assert says in line
+
+
+def test_a_node_that_runs_is_seen_and_left_alone(
+    siaran: Siaran, file: Callable[..., Path], smsc: int
+) -> None:
+    """Beside a running engine the check is as good as before its start."""
+    with only_one(default_home(), f"checked-{os.getpid()}"):
+        answer = siaran("check", "--config", file(smsc))
+        assert answer.code == 0
+        assert f"checked-{os.getpid()} runs on this machine already" in answer.out
+    again = siaran("check", "--config", file(smsc))
+    assert f"checked-{os.getpid()} does not run on this machine yet" in again.out
+
+
+def test_a_home_that_can_t_be_written_to_is_one(
+    siaran: Siaran,
+    file: Callable[..., Path],
+    smsc: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine's lock is there; nothing is made by looking."""
+    (tmp_path / "full").write_text("")
+    monkeypatch.setenv("SIARAN_HOME", f"{tmp_path}/full/home")
+    answer = siaran("check", "--config", file(smsc))
+    assert answer.code == 1
+    assert f"{tmp_path}/full/home can't be written to, where the engine has its" in answer.out
+
+
+def test_few_files_are_warned_of(siaran: Siaran, file: Callable[..., Path], smsc: int) -> None:
+    """An engine at the limit can't be connected to any more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+    try:
+        answer = siaran("check", "--config", file(smsc))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert answer.code == 0
+    [line] = [line for line in answer.out.splitlines() if line.startswith("machine")]
+    assert line.startswith(
+        "machine        warn   600 files may be open, and 603 may be needed (3 binds,"
+    )
+
+
+@pytest.mark.parametrize(
+    ("free", "exits"), [(LITTLE, []), (LITTLE - 1, [0]), (NOTHING, [0]), (NOTHING - 1, [1])]
+)
+def test_a_disk_that_is_soon_full(free: int, exits: list[int]) -> None:
+    """A warning, and then a refusal: PostgreSQL stops on a full disk."""
+    here = Place(home=Path("/home"), writable=True, free=free, size=2**40, running=False)
+    assert [one.exit for one in little_room(here)] == exits
+
+
+@pytest.mark.parametrize(("there", "ahead"), [(0, 0), (1, 0), (2, 0), (-3, 3), (7, -5)], ids=str)
+def test_the_clock_is_right_if_it_can_be(there: int, ahead: float) -> None:
+    """What the question took on its way is nobody's fault: asked at 0, answered at 2."""
+
+    def at(s: int) -> datetime:
+        return datetime(2026, 11, 25, tzinfo=UTC) + timedelta(seconds=s)
+
+    assert ahead_s(at(0), at(there), at(2)) == ahead
+
+
+def test_a_carrier_with_tls_is_bound_to_with_tls(
+    siaran: Siaran, file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As an engine would; and with a CA that doesn't know the carrier it is not."""
+    authority, stranger = trustme.CA(), trustme.CA()
+    certificate = tmp_path / "smsc.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    for name, ca in (("ca", authority), ("stranger", stranger)):
+        ca.cert_pem.write_to_path(str(tmp_path / f"{name}.pem"))
+    with running(tmp_path) as children:
+        started = children.start(
+            "smsc", "--json", "--port", "0", "--tls-certificate", str(certificate), reads=True
+        )
+        path = file(port_of(started))
+        plain = path.read_text()
+        answers = []
+        (tmp_path / "nothing.pem").write_text("nothing")
+        for name in ("ca", "stranger", "nothing"):
+            path.write_text(f'{plain}tls = {{ ca_file = "{name}.pem" }}\n')
+            answers.append(siaran("check", "--config", path))
+    right, wrong, useless = answers
+    assert right.code == 0, right.out
+    assert "transmitter, TLS: bound to" in right.out
+    assert wrong.code == 3
+    assert "its CA is none that we trust" in wrong.out
+    assert useless.code == 1
+    assert "nothing.pem: no certificates in PEM form in it; check carriers.tui.tls" in useless.out
