@@ -119,6 +119,8 @@ def fill(database: Database, rows: int, say: Callable[[str], None]) -> int:
                     _MESSAGES, {"rows": rows, "campaign": beside, "at": at, "chunk": CHUNK,
                                 "stride": 2, "offset": 1},
                 )  # fmt: skip
+            else:
+                connection.execute(_RANGE, {"rows": rows, "campaign": campaign_id, "at": at})
         at += rows * (2 if lots else 1)
         say(f"{at:,} messages are there")
     with psycopg.connect(database.url, autocommit=True) as connection:
@@ -194,6 +196,11 @@ _RANGES: LiteralString = """
            first_id(day_of(now())) + 1000 + (k * 2 + o + 1) * %(chunk)s - 1, %(chunk)s
       FROM (VALUES (%(ours)s, 0), (%(beside)s, 1)) AS v (c, o),
            generate_series(0, %(rows)s / %(chunk)s - 1) AS k
+"""
+_RANGE: LiteralString = """
+    INSERT INTO campaign_range (campaign_id, first_id, last_id, n)
+    SELECT %(campaign)s, f + %(at)s, f + %(at)s + %(rows)s - 1, %(rows)s
+      FROM (SELECT first_id(day_of(now())) + 1000) AS v (f)
 """
 _TALLY: LiteralString = """
     INSERT INTO tally (campaign_id, state, n)
