@@ -40,7 +40,16 @@ async def run(
     db.watch(metrics.process.transaction)
     metrics.process.watch_pool(db.pool)
     away: list[str] = []
-    api = Api(db, http=settings.http, count=metrics.process.request) if serving else None
+    api = (
+        Api(
+            db,
+            http=settings.http,
+            private_callbacks=settings.callbacks.allow_private,
+            count=metrics.process.request,
+        )
+        if serving
+        else None
+    )
     callbacks = (
         None
         if holder is None

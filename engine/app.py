@@ -188,7 +188,7 @@ async def run(
         wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         with trio.open_signal_receiver(*wanted) as signals:
             async with trio.open_nursery() as nursery:
-                api = _api(db, settings.http, gateway, metrics) if serving else None
+                api = _api(db, settings, gateway, metrics) if serving else None
                 app = server.application(metrics.registry, lambda: missing(gateway), api)
                 addresses = await nursery.start(_serve_http, app, settings.http, ending)
                 nursery.start_soon(
@@ -253,8 +253,14 @@ Others = Sequence[tuple[str, Sequence[Mapping[str, Any]]]]
 """The routes of the other nodes, by their names."""
 
 
-def _api(db: Database, http: Http, gateway: Gateway, metrics: Metrics) -> Api:
-    return Api(db, http=http, woken=gateway.look, count=metrics.process.request)
+def _api(db: Database, settings: Settings, gateway: Gateway, metrics: Metrics) -> Api:
+    return Api(
+        db,
+        http=settings.http,
+        private_callbacks=settings.callbacks.allow_private,
+        woken=gateway.look,
+        count=metrics.process.request,
+    )
 
 
 async def run_alone(settings: Settings, db: Database, serving: bool, telling: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -17,16 +17,23 @@ from pydantic import (
 from engine.domain.message import MessageState
 from engine.operations.submitting import MOST, Wanted
 
+NO_NUL: Final = r"^[^\x00]*$"
+"""What PostgreSQL can store as text; whatever else won't do the operations say."""
+
+Plain = Annotated[str, Field(pattern=NO_NUL)]
 Number = Annotated[
-    str, Field(min_length=1, max_length=40, description="in international format: `+64211234567`")
+    Plain, Field(min_length=1, max_length=40, description="in international format: `+64211234567`")
 ]
 Id = Annotated[int, Field(ge=1, lt=2**63)]
-Text = Annotated[str, Field(min_length=1, max_length=10_000)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Reason = Annotated[str | None, Field(max_length=500, description="stands in the log")]
-Params = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=6)]
+Text = Annotated[Plain, Field(min_length=1, max_length=10_000)]
+Name = Annotated[Plain, Field(min_length=1, max_length=200)]
+Word = Annotated[Plain | None, Field(max_length=100)]
+Reason = Annotated[Plain | None, Field(max_length=500, description="stands in the log")]
+Params = Annotated[list[Annotated[Plain, Field(max_length=200)]], Field(max_length=6)]
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
 Confirm = Annotated[
-    bool, Field(description="agreed to a message of several segments, and what it costs")
+    Flag, Field(description="agreed to a message of several segments, and what it costs")
 ]
 
 
@@ -44,15 +51,15 @@ class Message(Body):
     sender: Annotated[Name | None, Field(description="the application's default without")] = None
     encoding: Literal["auto", "gsm", "ucs2"] = "auto"
     transliterate: Annotated[
-        bool, Field(description="replace typographic quotes and the like to stay in GSM")
+        Flag, Field(description="replace typographic quotes and the like to stay in GSM")
     ] = False
-    flash: bool = False
+    flash: Flag = False
     transactional: Annotated[
-        bool, Field(description="before all others, and at any hour; for a message alone")
+        Flag, Field(description="before all others, and at any hour; for a message alone")
     ] = False
     send_at: Annotated[AwareDatetime | None, Field(description="at most 7 days ahead")] = None
     validity_s: Annotated[
-        int | None,
+        Whole | None,
         Field(
             ge=60,
             le=7 * 86_400,
@@ -102,8 +109,8 @@ class ListChange(Body):
     """What is to be another way; an empty text takes batch or e-mail address away."""
 
     name: Name | None = None
-    batch: Annotated[str | None, Field(max_length=200)] = None
-    email: Annotated[str | None, Field(max_length=300)] = None
+    batch: Annotated[Plain | None, Field(max_length=200)] = None
+    email: Annotated[Plain | None, Field(max_length=300)] = None
 
 
 class NewMember(Body):
@@ -121,8 +128,8 @@ class NewMembers(Body):
     skipped."""
 
     members: MemberList
-    keep_opted_out: bool = False
-    skip_invalid: bool = False
+    keep_opted_out: Flag = False
+    skip_invalid: Flag = False
 
 
 class MemberParams(Body):
@@ -134,14 +141,14 @@ class MemberParams(Body):
 class OptIn(Body):
     """An opt-out that was a mistake, and why it is right to send again."""
 
-    everywhere: bool = False
-    reason: Annotated[str, Field(min_length=1, max_length=500, description="stands in the log")]
+    everywhere: Flag = False
+    reason: Annotated[Plain, Field(min_length=1, max_length=500, description="stands in the log")]
 
 
 class OptOut(Body):
     """A number that wants no more messages to the list, or everywhere in the application."""
 
-    everywhere: bool = False
+    everywhere: Flag = False
     reason: Reason = None
 
 
@@ -151,13 +158,13 @@ class CampaignFields(Body):
     message: Text | None = None
     template: Name | None = None
     at: Annotated[
-        str | None, Field(max_length=40, description="on a slot of ten minutes; now without")
+        Plain | None, Field(max_length=40, description="on a slot of ten minutes; now without")
     ] = None
-    timezone: Annotated[str | None, Field(max_length=60)] = None
+    timezone: Annotated[Plain | None, Field(max_length=60)] = None
     batch: Name | None = None
     sender: Name | None = None
-    rate: Annotated[str | None, Field(max_length=20, description="50/s or 300/m")] = None
-    not_after: Annotated[str | None, Field(max_length=40)] = None
+    rate: Annotated[Plain | None, Field(max_length=20, description="50/s or 300/m")] = None
+    not_after: Annotated[Plain | None, Field(max_length=40)] = None
     confirm: Confirm = False
 
 
@@ -169,19 +176,24 @@ class NewCampaign(CampaignFields):
         Name | None, Field(description="of members in the request, the name of a new one")
     ] = None
     from_: Annotated[
-        Id | None,
-        Field(alias="from", description="to those of this campaign whose message is in `status`"),
+        Whole | None,
+        Field(
+            ge=1,
+            lt=2**63,
+            alias="from",
+            description="to those of this campaign whose message is in `status`",
+        ),
     ] = None
     status: Annotated[MessageState | None, Field(description="with `from`")] = None
     members: MemberList | None = None
     encoding: Literal["auto", "gsm", "ucs2"] = "auto"
-    transliterate: bool = False
-    flash: bool = False
-    respect_hours: bool = False
-    recipient_time: bool = False
+    transliterate: Flag = False
+    flash: Flag = False
+    respect_hours: Flag = False
+    recipient_time: Flag = False
     response: Text | None = None
-    keep_opted_out: bool = False
-    skip_invalid: bool = False
+    keep_opted_out: Flag = False
+    skip_invalid: Flag = False
 
     @model_validator(mode="after")
     def _to_whom(self) -> NewCampaign:
@@ -198,13 +210,13 @@ class CampaignChange(CampaignFields):
     """What is to be another way; `version` is that which was seen."""
 
     list: Name | None = None
-    now: Annotated[bool, Field(description="start at once")] = False
+    now: Annotated[Flag, Field(description="start at once")] = False
     encoding: Literal["auto", "gsm", "ucs2"] | None = None
-    transliterate: bool | None = None
-    flash: bool | None = None
-    respect_hours: bool | None = None
-    recipient_time: bool | None = None
-    version: int | None = None
+    transliterate: Flag | None = None
+    flash: Flag | None = None
+    respect_hours: Flag | None = None
+    recipient_time: Flag | None = None
+    version: Whole | None = None
 
 
 class Because(Body):
@@ -239,15 +251,15 @@ class NewKeyword(Body):
     keyword: Name
     list: Name
     response: Text | None = None
-    active: bool = True
+    active: Flag = True
 
 
 class KeywordChange(Body):
     """What is to be another way; an empty response is none."""
 
     list: Name | None = None
-    response: Annotated[str | None, Field(max_length=10_000)] = None
-    active: bool | None = None
+    response: Annotated[Plain | None, Field(max_length=10_000)] = None
+    active: Flag | None = None
 
 
 class ResponseText(Body):
@@ -266,18 +278,51 @@ class NewCommand(Body):
 class CommandSwitch(Body):
     """Whether a word opts out."""
 
-    enabled: bool
+    enabled: Flag
 
 
 class SendingHours(Body):
     """When messages may be sent: from hour to hour, on these days, by the clock of a time zone."""
 
-    from_: Annotated[int, Field(alias="from", ge=0, le=23)]
-    to: Annotated[int, Field(ge=1, le=24)]
+    from_: Annotated[Whole, Field(alias="from", ge=0, le=23)]
+    to: Annotated[Whole, Field(ge=1, le=24)]
     days: Annotated[
-        str, Field(min_length=1, max_length=60, description="mon-fri, or mon,wed,sat, or all")
+        Plain, Field(min_length=1, max_length=60, description="mon-fri, or mon,wed,sat, or all")
     ]
     timezone: Annotated[
-        str | None,
+        Plain | None,
         Field(min_length=1, max_length=60, description="the application's own without"),
     ] = None
+
+
+class Callback(Body):
+    """Where replies or receipts are posted: all of it, what is not said is taken away.
+
+    Secrets are kept, and never shown again.
+    """
+
+    url: Annotated[Plain, Field(min_length=1, max_length=2_000)]
+    headers: Annotated[
+        dict[Plain, Annotated[Plain, Field(max_length=2_000)]],
+        Field(max_length=20, description="sent with each post"),
+    ] = {}
+    events: Annotated[
+        Literal["final", "all"], Field(description="final statuses of a message, or each")
+    ] = "final"
+    oauth_url: Annotated[Plain | None, Field(max_length=2_000)] = None
+    client_id: Annotated[Plain | None, Field(max_length=500)] = None
+    client_secret: Annotated[Plain | None, Field(max_length=5_000)] = None
+    scope: Annotated[Plain | None, Field(max_length=500)] = None
+    hmac_secret: Annotated[
+        Plain | None, Field(max_length=5_000, description="signs each body with HMAC-SHA-256")
+    ] = None
+    ca_pem: Annotated[Plain | None, Field(max_length=100_000)] = None
+
+
+class Replay(Body):
+    """Which dead events are told after all: these, or `everything`."""
+
+    ids: Annotated[
+        list[Annotated[int, Field(ge=1, lt=2**63, strict=True)]], Field(max_length=5_000)
+    ] = []
+    everything: Flag = False

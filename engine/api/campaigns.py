@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from engine import clock
-from engine.api.bodies import Because, Body, CampaignChange, Id, NewCampaign
+from engine.api.bodies import Because, Body, CampaignChange, Id, NewCampaign, Plain, Word
 from engine.api.downloads import CSV, Rows, csv_of
 from engine.api.files import members_file
 from engine.api.pages import Next, Paged, after_id, page
@@ -31,11 +31,11 @@ router = APIRouter(tags=["campaigns"])
 class Listing(Paged):
     """Which campaigns; `month` (2026-11) is of the scheduled time."""
 
-    state: Annotated[str | None, Field(max_length=20)] = None
-    list: Annotated[str | None, Field(max_length=100)] = None
-    content: Annotated[str | None, Field(max_length=100)] = None
-    batch: Annotated[str | None, Field(max_length=100)] = None
-    month: Annotated[str | None, Field(max_length=10)] = None
+    state: Annotated[Plain | None, Field(max_length=20)] = None
+    list: Word = None
+    content: Word = None
+    batch: Word = None
+    month: Annotated[Plain | None, Field(max_length=10)] = None
 
 
 class CampaignPage(BaseModel):
@@ -181,7 +181,7 @@ async def report(id: Id, api: Served, actor: Asker) -> Report:  # noqa: A002
 
 
 @router.get(
-    "/campaigns/{id}/numbers",
+    "/campaigns/{id}/numbers.csv",
     summary="The numbers of a campaign that are in a state, as CSV",
     response_class=StreamingResponse,
     responses=CSV,

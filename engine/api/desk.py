@@ -8,7 +8,16 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from engine.api.bodies import Because, Blacklisting, Id, Name, NewTemplate, TemplateText
+from engine.api.bodies import (
+    Because,
+    Blacklisting,
+    Id,
+    Name,
+    NewTemplate,
+    Plain,
+    TemplateText,
+    Word,
+)
 from engine.api.downloads import CSV, Rows, csv_of
 from engine.api.pages import Next, Paged, after_id, page, sliced
 from engine.api.service import Asker, Served
@@ -22,13 +31,11 @@ from engine.store.inbox_queries import Filter, Mo
 
 router = APIRouter()
 
-Word = Annotated[str | None, Field(max_length=100)]
-
 
 class Asked(Paged):
     """Which MO."""
 
-    mobile: Annotated[str | None, Field(max_length=40)] = None
+    mobile: Annotated[Plain | None, Field(max_length=40)] = None
     content: Word = None
     list: Word = None
     batch: Word = None
@@ -53,7 +60,7 @@ class TemplatePage(BaseModel):
 class Blacklisted(Paged):
     """Which entries."""
 
-    mobile: Annotated[str | None, Field(max_length=40, description="the number or a part")] = None
+    mobile: Annotated[Plain | None, Field(max_length=40, description="the number or a part")] = None
 
 
 class EntryPage(BaseModel):
@@ -141,7 +148,7 @@ async def blacklisted(
 
 
 @router.get(
-    "/blacklist/download",
+    "/blacklist.csv",
     tags=["blacklist"],
     summary="The blacklist as CSV",
     response_class=StreamingResponse,

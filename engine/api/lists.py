@@ -17,6 +17,8 @@ from engine.api.bodies import (
     NewMembers,
     OptIn,
     OptOut,
+    Plain,
+    Word,
 )
 from engine.api.downloads import CSV, Rows, csv_of
 from engine.api.files import members_file, uploaded
@@ -35,8 +37,8 @@ router = APIRouter(tags=["lists"])
 class Listing(Paged):
     """Which lists."""
 
-    search: Annotated[str | None, Field(max_length=100)] = None
-    batch: Annotated[str | None, Field(max_length=100)] = None
+    search: Word = None
+    batch: Word = None
 
 
 class ListPage(BaseModel):
@@ -49,7 +51,7 @@ class ListPage(BaseModel):
 class Search(Paged):
     """Which members."""
 
-    mobile: Annotated[str | None, Field(max_length=40, description="the number or a part")] = None
+    mobile: Annotated[Plain | None, Field(max_length=40, description="the number or a part")] = None
     opted_out: bool | None = None
     deleted: bool | None = False
 
@@ -184,7 +186,7 @@ async def import_(
 
 
 @router.get(
-    "/lists/{name}/download",
+    "/lists/{name}/members.csv",
     summary="A list as CSV",
     response_class=StreamingResponse,
     responses=CSV,

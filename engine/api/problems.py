@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from engine.api.bodies import NO_NUL
 from engine.domain.errors import Forbidden, NotFound, Refused, Unreachable
 from engine.operations.drafts import Unconfirmed
 from engine.operations.staging import InvalidRows
@@ -199,7 +200,11 @@ def _methods(app: FastAPI, path: str) -> list[str]:
     return [
         verb.upper()
         for template, operations in document["paths"].items()
-        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        if path == template
+        or (
+            path not in document["paths"]
+            and re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        )
         for verb in operations
     ]
 
@@ -235,6 +240,8 @@ def _place(loc: Sequence[str | int]) -> str:
 def _reason(one: Mapping[str, Any]) -> str:
     if one["type"] == "extra_forbidden":
         return "there is no such field"
+    if one["type"] == "string_pattern_mismatch" and one["ctx"]["pattern"] == NO_NUL:
+        return "holds a NUL, which no text can"
     if one["type"] == "missing":
         return "is missing"
     if one["type"] in ("model_attributes_type", "model_type") and len(one["loc"]) < 3:

@@ -50,12 +50,14 @@ class Api:
         *,
         http: Http,
         patience: Patience = PATIENCE,
+        private_callbacks: bool = False,
         woken: Woken | None = None,
         count: Callable[[int], None] = lambda status: None,
     ) -> None:
         self.db = db
         self.http = http
         self.patience = patience
+        self.private_callbacks = private_callbacks
         self._seats = trio.CapacityLimiter(SEATS)
         self._long = trio.CapacityLimiter(LONG)
         self._rates = Buckets(http.user_rate)

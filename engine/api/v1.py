@@ -7,12 +7,20 @@ from functools import partial
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from engine.api import answers, campaigns, desk, lists, messages, reference
+from engine.api import answers, callbacks, campaigns, desk, lists, messages, reference, reports
 from engine.api.guard import Guard
 from engine.api.problems import answer_with_problems
 from engine.api.service import Api
 
-ROUTERS = (messages.router, lists.router, campaigns.router, desk.router, answers.router)
+ROUTERS = (
+    messages.router,
+    lists.router,
+    campaigns.router,
+    reports.router,
+    desk.router,
+    answers.router,
+    callbacks.router,
+)
 
 
 def add_to(app: FastAPI, api: Api) -> None:

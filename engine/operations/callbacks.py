@@ -15,7 +15,7 @@ from engine.domain.callback import Events as Events
 from engine.domain.callback import Kind as Kind
 from engine.domain.callback import Receipt, Reply, Status
 from engine.domain.endpoint import check_headers, check_secret, check_url, masked
-from engine.domain.errors import Refused
+from engine.domain.errors import NotFound, Refused
 from engine.operations import Actor, application_of
 from engine.store import audit, callbacks, posting
 from engine.store.callbacks import Dead as Dead
@@ -295,7 +295,7 @@ def _why_not(tx: Tx, application_id: int, missing: Sequence[int]) -> str:
 def _get(tx: Tx, application_id: int, kind: Kind) -> Endpoint:
     endpoint = callbacks.of_application(tx, application_id).get(kind)
     if endpoint is None:
-        raise Refused(
+        raise NotFound(
             f"no endpoint is set for a {kind.value}; see `siaran callback set {kind.value} --help`"
         )
     return endpoint

@@ -95,6 +95,14 @@ async def test_a_revoked_token_comes_in_no_more(stage: Stage) -> None:
 
 
 @pytest.mark.trio
+async def test_a_token_that_has_expired_comes_in_no_more(stage: Stage) -> None:
+    async with serving(stage) as api:
+        token = await api.token("anna")
+        api.rows("UPDATE token SET expires_at = now() - interval '1 s' RETURNING 1")
+        assert (await api.get("/v1/messages/1", token=token)).problem("unauthorized") == 401
+
+
+@pytest.mark.trio
 async def test_a_viewer_reads_and_an_operator_sends(stage: Stage) -> None:
     async with serving(stage) as api:
         operator = await api.token("olga", role="operator")
@@ -156,7 +164,9 @@ NO_MESSAGES: list[tuple[Any, str, str | None]] = [
     ({"to": NUMBER, "text": "Hi", "sender": "nobody"}, "refused", None),
     ({"to": NUMBER, "text": "ж", "encoding": "gsm"}, "refused", None),
     ({"to": NUMBER, "text": "Hi %%1%%"}, "refused", None),
-    ({"to": NUMBER, "text": "a\x00b"}, "refused", None),
+    ({"to": NUMBER, "text": "a\x00b"}, "invalid", "text"),
+    ({"to": NUMBER, "text": "Hi", "flash": 1}, "invalid", "flash"),
+    ({"to": NUMBER, "text": "Hi", "validity_s": "600"}, "invalid", "validity_s"),
     ({"to": NUMBER, "text": "x" * 5000}, "refused", None),
     ({"messages": [{"to": NUMBER, "text": "x", "transactional": True}]}, "refused", None),
     ([], "invalid", ""),
