@@ -97,7 +97,18 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 operation["responses"][str(status)] = {
                     "$ref": f"#/components/responses/problem-{status}"
                 }
-    return document
+    return _renamed(document)
+
+
+def _renamed(document: dict[str, Any]) -> dict[str, Any]:
+    """Models of one name in several modules are told apart by that: `CampaignsShown`."""
+    text = json.dumps(document, ensure_ascii=False)
+    for name in document["components"]["schemas"]:
+        parts = name.split("__")
+        if len(parts) > 1:
+            text = text.replace(name, f"{parts[-2].title()}{parts[-1]}")
+    renamed: dict[str, Any] = json.loads(text)
+    return renamed
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -120,11 +131,19 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding
 color:#222;background:#fff}
 code,pre{font:14px/1.4 ui-monospace,monospace}code{background:#f2f2f0;padding:0 .2em}
 h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h3{margin-bottom:.2rem}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;
-padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee}
+table{border-collapse:collapse;width:100%;table-layout:fixed}td,th{text-align:left;
+vertical-align:top;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee;overflow-wrap:anywhere}
+td:first-child,th:first-child{width:13rem}td:nth-child(2){width:16rem}
+.problems td:nth-child(2),.problems th:nth-child(2){width:4rem}
+nav{columns:18rem;margin-top:1.5rem}nav div{break-inside:avoid;margin-bottom:1rem}
+nav a{display:block;font-size:14px;text-decoration:none}nav b{display:block}
+h3 a{color:inherit;text-decoration:none}
+@media(max-width:40rem){body{margin:1rem auto}table{table-layout:auto}tr{display:block;
+border-bottom:1px solid #ddd;padding:.3rem 0}td,th{display:block;border:0;padding:0}
+td:first-child,td:nth-child(2),th:first-child{width:auto!important}td:empty{display:none}}
 .verb{display:inline-block;min-width:4.5rem;font-weight:700;color:#06543f}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}code{background:#2a2a2a}
-td,th,h2{border-color:#444}.verb{color:#7fd0b3}}
+td,th,tr,h2{border-color:#444}a{color:#8ab8ff}.verb{color:#7fd0b3}}
 """
 
 
@@ -141,18 +160,20 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     schemas = document["components"]["schemas"]
     yield "<h1>Siaran: HTTP API</h1>"
     yield _text(document["info"]["description"])
-    yield '<p>The same as <a href="/v1/openapi.json">OpenAPI</a>.</p>'
+    yield '<p>The same for programs: <a href="/v1/openapi.json">OpenAPI</a>.</p>'
+    yield from _contents(document)
     tag = None
     for path, methods in document["paths"].items():
         for verb, operation in methods.items():
             if (now := operation.get("tags", ["others"])[0]) != tag:
                 tag = now
-                yield f"<h2>{html.escape(tag)}</h2>"
+                yield f'<h2 id="{_anchor(tag)}">{html.escape(tag)}</h2>'
             yield from _operation(path, verb, operation)
-    yield "<h2>bodies and answers</h2>"
+    yield '<h2 id="bodies">bodies and answers</h2>'
     for name, schema in sorted(schemas.items()):
         yield from _schema(name, schema)
-    yield "<h2>problems</h2><table><tr><th>type</th><th>status</th><th>what it means</th></tr>"
+    yield '<h2 id="problems">problems</h2><table class="problems">'
+    yield "<tr><th>type</th><th>status</th><th>what it means</th></tr>"
     for name, kind in KINDS.items():
         yield (
             f'<tr id="{name}"><td><code>{name}</code></td><td>{kind.status}</td>'
@@ -161,8 +182,29 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     yield "</table>"
 
 
+def _contents(document: Mapping[str, Any]) -> Iterator[str]:
+    """All routes on one screen, by subject."""
+    subjects: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for verb, operation in methods.items():
+            subjects.setdefault(operation.get("tags", ["others"])[0], []).append(
+                f'<a href="#{operation["operationId"]}"><code>{verb.upper()} '
+                f"{html.escape(path.removeprefix('/v1'))}</code></a>"
+            )
+    yield "<nav>"
+    for tag, links in subjects.items():
+        yield f'<div><b><a href="#{_anchor(tag)}">{html.escape(tag)}</a></b>{"".join(links)}</div>'
+    yield '<div><b><a href="#bodies">bodies and answers</a></b>'
+    yield '<b><a href="#problems">problems</a></b></div></nav>'
+
+
+def _anchor(tag: str) -> str:
+    return html.escape(tag.replace(" ", "-"))
+
+
 def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> Iterator[str]:
-    yield f'<h3><span class="verb">{verb.upper()}</span> <code>{html.escape(path)}</code></h3>'
+    yield f'<h3 id="{operation["operationId"]}"><span class="verb">{verb.upper()}</span> '
+    yield f"<code>{html.escape(path)}</code></h3>"
     yield _text(f"{operation.get('summary', '')}. {operation.get('description', '')}")
     rows = [
         (f"{one['name']} ({one['in']})", one.get("description", ""), one.get("schema", {}))
@@ -172,16 +214,16 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> Iterator[s
         rows.append((f"body, {media}", "", content.get("schema", {})))
     for status, answer in operation["responses"].items():
         for media, content in answer.get("content", {}).items():
-            if status != "default":
+            if status < "400":
                 rows.append((f"{status}, {media}", "", content.get("schema", {})))
-    if rows:
-        yield "<table>"
-        for name, about, schema in rows:
-            yield (
-                f"<tr><td>{html.escape(name)}</td><td>{_kind(schema)}</td>"
-                f"<td>{_inline(about)}</td></tr>"
-            )
-        yield "</table>"
+    yield "<table>"
+    for name, about, schema in rows:
+        yield (
+            f"<tr><td>{html.escape(name)}</td><td>{_kind(schema)}{_default(schema)}</td>"
+            f"<td>{_inline(about)}</td></tr>"
+        )
+    problems = ", ".join(status for status in sorted(operation["responses"]) if status >= "400")
+    yield f'<tr><td><a href="#problems">problems</a></td><td>{problems}</td><td></td></tr></table>'
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
@@ -195,14 +237,9 @@ def _schema(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
         yield "<table>"
         for field, of in fields.items():
             mark = " (required)" if field in required else ""
-            default = of.get("default")
-            end = (
-                ""
-                if default in (None, [], {})
-                else f" <code>{html.escape(json.dumps(default))}</code>"
-            )
             yield (
-                f"<tr><td><code>{html.escape(field)}</code>{mark}</td><td>{_kind(of)}{end}</td>"
+                f"<tr><td><code>{html.escape(field)}</code>{mark}</td>"
+                f"<td>{_kind(of)}{_default(of)}</td>"
                 f"<td>{_inline(of.get('description', ''))}</td></tr>"
             )
         yield "</table>"
@@ -223,12 +260,17 @@ def _kind(schema: Mapping[str, Any]) -> str:
     words = [schema.get("format") or schema.get("type") or "anything"]
     for key, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most")):
         if key in schema:
-            words.append(f"{word} {schema[key]:,}")
+            words.append(f"{word} {schema[key]:,.0f}")
     return html.escape(" ".join(words))
 
 
+def _default(schema: Mapping[str, Any]) -> str:
+    default = schema.get("default")
+    return "" if default in (None, [], {}) else f" <code>{html.escape(json.dumps(default))}</code>"
+
+
 def _text(words: str) -> str:
-    paragraphs = [one for one in words.strip(" .").split("\n\n") if one.strip()]
+    paragraphs = [one for one in words.strip().lstrip(". ").split("\n\n") if one.strip()]
     return "".join(f"<p>{_inline(one)}</p>" for one in paragraphs)
 
 
