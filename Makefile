@@ -7,6 +7,7 @@ JOBS ?= 2
 ARGS ?=
 MINUTES ?= 5
 PDUS ?= 100000
+EXAMPLES ?= 100
 export PYTHON
 
 PY := .venv/bin/python
@@ -30,6 +31,7 @@ help: ## this page
 	@echo 'ARGS="--recipients 50"    handed on to demo, test (pytest) and bench'
 	@echo 'MINUTES=30               how long fuzz goes on'
 	@echo 'PDUS=1000                how many PDUs of each kind fuzz compares with smpplib before (100000)'
+	@echo 'EXAMPLES=10              how many requests fuzz makes up for each route of the API (100)'
 	@echo 'JOBS=2                    how many processes the tests use'
 
 install: .venv/installed ## .venv with pinned dependencies, and in it .venv/bin/siaran
@@ -59,6 +61,7 @@ fuzz: install ## octets from outside, guided by coverage, for MINUTES (5)
 		echo 'atheris does not install here: fuzzing by chance' >&2
 	@SIARAN_LENGTHS=all SIARAN_PDUS=$(PDUS) $(PY) -m pytest -q -n $(JOBS) --dist load \
 		tests/unit/smpp/test_lengths.py tests/protocol/test_oracle.py
+	@SIARAN_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q tests/engine/test_api_schema.py
 	@$(PY) -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 clean: ## removes .venv and everything else that was made here
