@@ -275,10 +275,10 @@ CASES: Final = {
         },
     ),
     "SiaranRetentionWaits": Case(
-        fires={f"siaran_retention_waiting_days{{{A}}}": "2x900"},
-        at=800,
-        early=600,
-        quiet={f"siaran_retention_waiting_days{{{A}}}": "2x100 0x900"},
+        fires={f"siaran_retention_waiting_days{{{A}}}": "2x150"},
+        at=130,
+        early=110,
+        quiet={f"siaran_retention_waiting_days{{{A}}}": "2x100 0x60"},
     ),
     "SiaranMailServerDown": Case(
         fires={f"siaran_mail_server_up{{{A}}}": "0x30"},

@@ -38,7 +38,8 @@ def test_nothing_goes_out_that_may_have_gone_out_since(road: Road) -> None:
     assert len(line.wire) == 3
     single = road.single()
     held = restored(road)
-    assert (held.campaigns, held.messages, held.applications) == ((campaign,), 1, ("default",))
+    assert (held.campaigns, held.messages) == ((campaign,), 1)
+    assert "default" in held.applications
     assert later(road) == 0
     assert road.states(campaign) == {"queued": 5, "uncertain": 3}
     assert road.message(single).state == "uncertain"
