@@ -13,10 +13,12 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,6 +83,37 @@ def test_panels_have_names_and_places_of_their_own() -> None:
         assert not cells & taken, one["title"]
         assert at["x"] + at["w"] <= 24
         taken |= cells
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """An application's server, which is unwell each third time."""
+
+    times = 0
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        Endpoint.times += 1
+        self.send_response(200 if Endpoint.times % 3 else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        """To nobody."""
+
+
+@contextlib.contextmanager
+def endpoint() -> Iterator[str]:
+    """Its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -154,11 +187,14 @@ def test_every_query_returns_data(tmp_path: Path) -> None:
             replies=tmp_path / "replies.toml",
             seed=1,
         )
+        with rig.configuration.open("a") as more:
+            more.write("[callbacks]\nallow_private = true\nfirst_gap_s = 0.5\n")
         rig.start_engine()
         target = rig.address().removeprefix("http://")
-        with prometheus(tmp_path, target) as address:
+        with prometheus(tmp_path, target) as address, endpoint() as url:
             rig.wait(lambda: asked(address, "up == 1"), "the first scrape")
             rig.siaran("response", "set", "help", "Call 0800 123 456.")
+            rig.siaran("callback", "set", "receipt", url)
             rig.campaign(300)
             empty = list(QUERIES)
 
