@@ -299,7 +299,7 @@ class Rig:
     def list_of(self, members: int) -> str:
         """A new list with so many members."""
         name = f"list{self._lists}"
-        report = self.siaran("list", "import", name, str(self._members(members)), "--create")
+        report = self.siaran("list", "import", name, str(self.members(members)), "--create")
         assert report["imported"] == members, report
         return name
 
@@ -310,13 +310,13 @@ class Rig:
 
     def campaign(self, recipients: int, text: str = TEXT) -> int:
         """A campaign to so many, whom nobody knew before, now; its id."""
-        file = str(self._members(recipients))
+        file = str(self.members(recipients))
         name = f"list{self._lists}"
         made = self.siaran("campaign", "quick", file, "--list", name, "--message", text, "--now")
         assert made["imported"]["imported"] == recipients, made["imported"]
         return int(made["campaign"]["id"])
 
-    def _members(self, members: int) -> Path:
+    def members(self, members: int) -> Path:
         """A file of so many, each with a number that no other has, and four params."""
         self._lists += 1
         file = self.home / "members.csv"

@@ -52,12 +52,12 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
         words = ("run", "--role", "api", "--config", str(rig.configuration))
         server = Process(words, log=rig.home / "api.log", home=rig.home, reads=False)
         try:
-            host, port = _address(rig)
+            host, port = address(rig)
             sent = 0
             for n in range(given.runs):
                 say(f"api, run {n + 1} of {given.runs}")
                 before = use(server.pid).cpu_s
-                waits = _clients(host, port, token, given.clients, given.seconds)
+                waits = clients(host, port, token, given.clients, given.seconds)
                 sent += len(waits)
                 singles.append(len(waits) / given.seconds)
                 middle.append(statistics.median(waits) * 1000)
@@ -82,7 +82,8 @@ def run(given: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _address(rig: Rig) -> tuple[str, int]:
+def address(rig: Rig) -> tuple[str, int]:
+    """Where the API listens, once it does."""
     log = rig.home / "api.log"
 
     def found() -> str | None:
@@ -93,7 +94,7 @@ def _address(rig: Rig) -> tuple[str, int]:
     return host, int(port)
 
 
-def _clients(host: str, port: int, token: str, clients: int, seconds: float) -> list[float]:
+def clients(host: str, port: int, token: str, clients: int, seconds: float) -> list[float]:
     """How long each request waited."""
     until = time.monotonic() + seconds
     waits: list[list[float]] = [[] for _ in range(clients)]
