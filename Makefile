@@ -3,7 +3,8 @@
 # directory with a blank or an umlaut in its name, and make can't have such a name as a target.
 
 PYTHON ?=
-JOBS ?= 2
+JOBS ?= 3
+LONG ?=
 ARGS ?=
 MINUTES ?= 5
 PDUS ?= 100000
@@ -29,10 +30,11 @@ help: ## this page
 	@echo
 	@echo 'PYTHON=/path/to/python3   the Python to build .venv with (3.11 or newer; else the newest found)'
 	@echo 'ARGS="--recipients 50"    handed on to demo, test (pytest) and bench'
+	@echo 'LONG=1                    test: the long tests, too, which start whole installations again and again'
 	@echo 'MINUTES=30               how long fuzz goes on'
 	@echo 'PDUS=1000                how many PDUs of each kind fuzz compares with smpplib before (100000)'
 	@echo 'EXAMPLES=10              how many requests fuzz makes up for each route of the API (100)'
-	@echo 'JOBS=2                    how many processes the tests use'
+	@echo 'JOBS=3                    how many processes the tests use: they wait as much as they work'
 
 install: .venv/installed ## .venv with pinned dependencies, and in it .venv/bin/siaran
 	@:
@@ -48,7 +50,8 @@ test: install ## all that a change has to pass: lint, layout, strict types, impo
 	@echo 'mypy: strict types'
 	@$(PY) -m mypy
 	@echo 'pytest: tests, import rules, documentation'
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+		$(if $(LONG),,-m 'not long') $(ARGS)
 
 docs: install ## writes the parts of README.md that are made from the code
 	@$(PY) -m tests.docs

@@ -33,6 +33,9 @@ TEMPLATE = "template_siaran"
 FAST = "fsync = off\nfull_page_writes = off\nautovacuum = off\n"
 """Nobody needs a test's rows after a power failure."""
 
+LONG = frozenset({"promises", "operate", "benchmarks", "test_tour.py", "test_api_schema.py"})
+"""Folders and files with the longest tests."""
+
 # How long one example takes depends on what else the machine does.
 hypothesis.settings.register_profile("siaran", deadline=None)
 hypothesis.settings.load_profile("siaran")
@@ -41,6 +44,12 @@ hypothesis.settings.load_profile("siaran")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # not one of xdist's
         os.environ[HOME] = tempfile.mkdtemp(prefix="siaran-tests-")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that start whole installations first: they wait more than they work, and one of them at
+    the end would keep a single process busy."""
+    items.sort(key=lambda item: not set(item.path.parts) & LONG)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

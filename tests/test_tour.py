@@ -65,6 +65,7 @@ def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
         assert list(home.iterdir()) == []
 
 
+@pytest.mark.long
 def test_two_nodes_do_what_the_chapter_says(tmp_path: Path) -> None:
     """R-8.4: four terminals, of which two are engines on one database; one is drained and stopped."""
     chapter = README.read_text("utf-8").partition("\n### Two nodes in five minutes\n")[2]
@@ -115,6 +116,7 @@ def _asked(
         assert time.monotonic() < until, _differs(step, said)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["", "base-", "journal-"])
 def test_a_backup_can_be_restored(kind: str) -> None:
     """The commands of the chapter Backup and restore, into a fresh home (R-9.4)."""

@@ -31,6 +31,7 @@ def test_receipts_are_matched_and_a_flood_of_them_is_parked(
     assert "longest turn with 1,000 unknown ones" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_reports_are_timed(capsys: pytest.CaptureFixture[str]) -> None:
     """A small campaign, whose counts are the rows of its CSV."""
     assert main(["reports", "--rows", "5000", "--runs", "1"]) == 0
@@ -45,6 +46,7 @@ def test_carriers_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "touches       2" in out
 
 
+@pytest.mark.long
 def test_what_is_counted_costs_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """And a scrape is one of a running engine with binds."""
     words = ("--carriers", "2", "--binds", "2", "--messages", "300", "--runs", "1")
@@ -54,15 +56,17 @@ def test_what_is_counted_costs_next_to_nothing(capsys: pytest.CaptureFixture[str
     assert "scrape of 4 binds, amid traffic" in out
 
 
+@pytest.mark.long
 def test_what_a_standby_costs_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """Failovers themselves are tried by tests/promises."""
     assert main(["failover", "--part", "cost", "--messages", "300", "--runs", "1"]) == 0
     assert "with a synchronous standby" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_events_are_committed_with_what_they_tell(capsys: pytest.CaptureFixture[str]) -> None:
     """As many as there have to be."""
-    assert main(["callbacks", "--messages", "300", "--runs", "1"]) == 0
+    assert main(["callbacks", "--messages", "300", "--events", "all", "--runs", "1"]) == 0
     assert "all ÷ no endpoint" in capsys.readouterr().out
 
 

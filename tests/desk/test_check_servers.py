@@ -36,6 +36,7 @@ def lines(answer: Answer, what: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_what_a_failover_would_cost_is_said(check: Check, siaran: Siaran, tmp_path: Path) -> None:
     """From a pair that replicates asynchronously to two servers that both take writes."""
     with Servers.open(standbys=1, synchronous=False) as servers:
@@ -91,6 +92,7 @@ def alone(tmp_path: Path, url: str) -> Path:
     return file
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not pooler.found(), reason=f"{pooler.NAME} is not on the PATH")
 def test_a_pooler_without_a_way_to_listen_is_said(check: Check) -> None:
     with (

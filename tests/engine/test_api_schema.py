@@ -21,7 +21,7 @@ from tests.engine.serving import serving
 from tests.engine.test_api_desk import furnished
 
 EXAMPLES = int(os.environ.get("SIARAN_EXAMPLES", "1"))
-SECONDS = 240 if EXAMPLES > 1 else 12
+SECONDS = 240 if EXAMPLES > 1 else 6
 PHASES = "coverage,fuzzing,stateful" if EXAMPLES > 1 else "fuzzing"
 
 NOT_CHECKED = (

@@ -226,6 +226,8 @@ async def test_a_lease_is_given_back_also_when_the_work_is_cut_off(
 ) -> None:
     """R-8.4: a drain that took too long ends in the midst of a mail; another node goes on at once."""
     server.data[SALES] = [SILENCE]
+    token = trio.lowlevel.current_trio_token()
+    server.tell = lambda: token.run_sync_soon(stage.news.tell)
     reply(stage.road, "one")
     async with mailing(stage, server.port) as (worker, _):
         await stage.until(lambda: server.mails, "a mail that is under way")

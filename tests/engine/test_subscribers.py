@@ -258,6 +258,7 @@ async def test_what_was_done_is_done_once_over_a_kill(stage: Stage, nursery: tri
         wire.from_engine = passes
         async with stage.engine(port, name="twice"):
             await written(stage, smsc, 4)
+            road.pass_time(60)  # of a confirmation that the kill left uncertain
             await stage.until(
                 lambda: road.one("SELECT count(*) FROM due") == 0, "the confirmations to leave"
             )

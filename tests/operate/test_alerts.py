@@ -365,6 +365,7 @@ def test_every_metric_in_the_rules_is_one(file: str) -> None:
     assert set(re.findall(r"\bsiaran:[a-z0-9_:]+", text)) <= recorded, "no such rule"
 
 
+@pytest.mark.long
 def test_what_promtool_says(tmp_path: Path) -> None:
     """Each alert firing, and not firing: too early, and with what comes near it."""
     promtool = shutil.which("promtool")

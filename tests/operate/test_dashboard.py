@@ -174,6 +174,7 @@ def numbers(result: list[Any] | None) -> bool:
     return any(one["value"][1] != "NaN" for one in result or ())
 
 
+@pytest.mark.long
 def test_every_query_returns_data(tmp_path: Path) -> None:
     """R-9: nothing in the picture is empty after a run in which all of it happened."""
     (tmp_path / "replies.toml").write_text(REPLIES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from engine.outbox.courier import LAG
 from engine.outbox.http import SLOTS
 from tests.benchmarks.callbacks_out import promise
@@ -14,6 +16,7 @@ EVENTS = 1_000
 KILLS = 2
 
 
+@pytest.mark.long
 def test_every_event_is_told_over_kills(database_url: str) -> None:
     """An endpoint that fails one in five. What comes again was under way at a kill, or not committed."""
     seed = seed_of_environment()

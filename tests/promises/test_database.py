@@ -22,12 +22,14 @@ def test_a_commit_whose_answer_was_cut_off_is_asked_for(own: Trial) -> None:
     assert not verdict.broken, verdict
 
 
+@pytest.mark.long
 def test_what_was_marked_and_never_left_leaves_after_a_restart(own: Trial) -> None:
     """R-8.1, R-8.2: the engine is killed between COMMIT and write."""
     verdict = harness.kill_in_commit(replace(own, times=2))
     assert not verdict.broken, verdict
 
 
+@pytest.mark.long
 def test_a_full_disk_is_waited_for(own: Trial) -> None:
     """R-8.1: tables can't grow; then not even PostgreSQL can start."""
     try:

@@ -6,6 +6,8 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.promises import harness
 from tests.promises.harness import SMALL, Trial
 from tests.rig import Rig
@@ -17,6 +19,7 @@ def test_a_killed_engine_loses_nothing_and_repeats_at_most_its_window(trial: Tri
     assert not verdict.broken, verdict
 
 
+@pytest.mark.long
 def test_a_killed_engine_tears_no_long_message(trial: Trial) -> None:
     """R-8.1, R-8.2: three segments each, on two binds; what of one has been taken isn't repeated."""
     verdict = harness.kill(replace(trial, messages=200, segments=3, binds=2, times=2))

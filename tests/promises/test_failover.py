@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.promises import failover
 from tests.promises.harness import seed_of_environment
 
@@ -13,6 +15,7 @@ def test_a_primary_that_dies_takes_nothing_with_it() -> None:
     assert outcome.again_s <= 10.0, outcome
 
 
+@pytest.mark.long
 def test_a_primary_that_stands_still_is_left() -> None:
     """Its connections stay open, and nobody answers on them; one of two standbys is promoted."""
     outcome = failover.run(

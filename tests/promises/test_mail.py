@@ -8,6 +8,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+import pytest
+
 from tests.benchmarks.peer import Peer
 from tests.benchmarks.subscribers import body
 from tests.engine.mailserver import MailServer, serving, text_of
@@ -24,6 +26,7 @@ CONNECTIONS = 4
 """Mails that may be on their way at a time."""
 
 
+@pytest.mark.long
 def test_every_reply_is_mailed_over_kills(database_url: str) -> None:
     """Two lists; three kills. At most what was on its way comes again, under its Message-ID."""
     seed = seed_of_environment()

@@ -40,6 +40,7 @@ def test_a_name_that_lives_elsewhere_is_refused(trial: Trial, tmp_path: Path) ->
         assert "bind" not in second.said()
 
 
+@pytest.mark.long
 def test_who_wakes_up_sends_nothing_that_was_taken_over(pair: Beside) -> None:
     """R-8.2, R-8.4: another epoch, new sessions, and it goes on."""
     verdict = beside.freeze(pair)

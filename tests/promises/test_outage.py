@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.promises import harness
 from tests.promises.harness import SMALL, Trial
 from tests.rig import Rig
@@ -15,6 +17,7 @@ def test_while_the_database_is_away_the_engine_waits_and_says_so_once(own: Trial
     assert not verdict.broken, verdict
 
 
+@pytest.mark.long
 def test_a_database_that_was_away_while_nothing_happened_is_used_again(ready_made: Path) -> None:
     """R-8.1: the turn that found it away had nothing in its hands but free slots."""
     with Rig.open(window=5, postgres=SMALL, like=ready_made) as rig:

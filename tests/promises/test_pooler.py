@@ -15,6 +15,7 @@ MESSAGES = 500
 pytestmark = pytest.mark.skipif(not pooler.found(), reason=f"{pooler.NAME} is not on the PATH")
 
 
+@pytest.mark.long
 def test_a_campaign_goes_through_a_pooler() -> None:
     """Schema, import, turns, receipts, MO and report; each message once."""
     with (

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.promises.harness import SMALL
 from tests.rig import PATIENCE_S, Rig
 
@@ -16,6 +18,7 @@ def tool(rig: Rig, *words: str) -> None:
     subprocess.run(command, env=rig.environment(), check=True, timeout=PATIENCE_S)
 
 
+@pytest.mark.long
 def test_an_engine_on_a_restored_database_sends_nothing_by_itself(
     ready_made: Path, tmp_path: Path
 ) -> None:
@@ -27,10 +30,10 @@ def test_an_engine_on_a_restored_database_sends_nothing_by_itself(
         first = rig.campaign(40)
         rig.wait(lambda: rig.delivered() == 40, "the first campaign")
         known = rig.report(first)["counts"]
-        second = rig.campaign(1_000)
+        second = rig.campaign(2_500)
         rig.wait(lambda: rig.launched() > 100, "some of the second")
         tool(rig, "pg_dump", "-Fc", "-f", dump)
-        rig.wait(lambda: rig.delivered() == 1_040, "the second campaign")
+        rig.wait(lambda: rig.delivered() == 2_540, "the second campaign")
     with Rig.open(postgres=SMALL, like=ready_made) as rig:
         tool(rig, "pg_restore", "-d", "postgres", "--clean", "--if-exists", "--create", "-e", dump)
         rig.sql("UPDATE node SET lease_until = now()")  # else it is waited for
@@ -45,5 +48,5 @@ def test_an_engine_on_a_restored_database_sends_nothing_by_itself(
         assert rig.report(first)["counts"] == known
         found = rig.report(second)
         assert found["state"] == "paused"
-        assert sum(found["counts"].values()) == 1_000
+        assert sum(found["counts"].values()) == 2_500
         assert found["counts"]["launched"] == 0

@@ -148,6 +148,7 @@ class _Node:
         return {"env": kept | ours, "cwd": "/"}
 
 
+@pytest.mark.long
 def test_a_running_installation_is_upgraded_node_by_node(old: Path, url: str) -> None:
     """Nothing is lost and nothing sent twice; commands of the previous version say what to do."""
     with Rig.open(url=url) as rig, contextlib.ExitStack() as undo:
