@@ -25,6 +25,7 @@ from config.settings import BindMode, Binds, Carrier, Timers
 from engine.app import only_one
 from engine.operations import Actor
 from engine.operations.place import Place
+from engine.store.db import Database
 from engine.store.embedded import default_home
 from smpp.codec import SubmitTemplate
 from smpp.events import Deliveries
@@ -63,8 +64,12 @@ def smsc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture
-def file(configuration: Path, tmp_path: Path) -> Callable[..., Path]:
-    """A configuration with the tests' database, and a carrier at a port."""
+def file(configuration: Path, database: Database, tmp_path: Path) -> Callable[..., Path]:
+    """A configuration with the tests' database, and a carrier at a port.
+
+    Endpoints that other tests have set there are off: each would be a line, and most can't be told.
+    """
+    database.run(lambda tx: tx.execute("UPDATE endpoint SET off_at = now() WHERE off_at IS NULL"))
 
     def write(port: int, password: str = "geheim") -> Path:
         file = tmp_path / "siaran.toml"
