@@ -10,6 +10,7 @@ from tests.benchmarks.__main__ import benchmarks, main
 from tests.benchmarks.figures import Figure, shown, table
 
 
+@pytest.mark.long
 def test_a_turn_is_measured_with_its_floor(capsys: pytest.CaptureFixture[str]) -> None:
     """All columns of it, of one small run."""
     words = ("turn", "--messages", "300", "--window", "50", "--runs", "1", "--json")
@@ -38,6 +39,7 @@ def test_reports_are_timed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "page with its pictures" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_carriers_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """Many of them; what they do to one another, and how fast one is, takes minutes."""
     assert main(["fleet", "--carriers", "3", "--binds", "2", "--idle", "0.5", "--runs", "1"]) == 0
