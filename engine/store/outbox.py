@@ -15,7 +15,7 @@ from typing import Any
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from engine.store.arrays import ints
+from engine.store.arrays import ints, literal
 from engine.store.db import Tx
 
 MAIL = "mail"
@@ -226,17 +226,25 @@ def failed(tx: Tx, outbox_id: int, error: str, due_at: datetime, now: datetime) 
 
 def died(tx: Tx, outbox_id: int, reason: str, now: datetime) -> None:
     """It can't be told; it is kept, with the reason."""
+    bury(tx, [(outbox_id, reason)], now)
+
+
+def bury(tx: Tx, dead: Sequence[tuple[int, str]], now: datetime) -> None:
+    """These can't be told, mails and callbacks; each is kept, with its reason."""
+    ids = ints(outbox_id for outbox_id, _ in dead)
     tx.execute(
         # outbox_pkey
         """
-        WITH gone AS (DELETE FROM outbox WHERE id = %s RETURNING *)
+        WITH gone AS (DELETE FROM outbox WHERE id = ANY (%s::bigint[]) RETURNING *)
         INSERT INTO outbox_dead (id, kind, application_id, endpoint_id, recipient, about_id, payload,
-                                 created_at, attempts, first_at, died_at, reason)
-        SELECT id, kind, application_id, endpoint_id, recipient, about_id, payload, created_at,
-               attempts + 1, coalesce(first_at, %s), %s, %s
-          FROM gone
+                                 created_at, attempts, first_at, died_at, reason, campaign_id,
+                                 mobile, status, status_at, sent_at)
+        SELECT g.id, g.kind, g.application_id, g.endpoint_id, g.recipient, g.about_id, g.payload,
+               g.created_at, g.attempts + 1, coalesce(g.first_at, %s), %s, d.reason, g.campaign_id,
+               g.mobile, g.status, g.status_at, g.sent_at
+          FROM gone g JOIN unnest(%s::bigint[], %s::text[]) AS d (id, reason) USING (id)
         """,
-        (outbox_id, now, now, reason),
+        (ids, now, now, ids, literal(reason for _, reason in dead)),
     )
 
 

@@ -16,7 +16,7 @@ from engine.domain.callback import Kind, Receipt, Reply, Status
 from engine.store.arrays import ints, literal, times
 from engine.store.callbacks import Endpoint
 from engine.store.db import Tx
-from engine.store.outbox import hold, release
+from engine.store.outbox import bury, done, hold, release
 
 LEASE = timedelta(seconds=60)
 """A worker begins no post in the second half of it, and no post takes that long."""
@@ -201,9 +201,7 @@ def write(tx: Tx, results: Results, now: datetime) -> None:
     """What became of events, in the order of their ids. It may be said twice."""
     # outbox_pkey, each
     if results.done:
-        tx.execute(
-            "DELETE FROM outbox WHERE id = ANY (%s::bigint[])", (ints(sorted(results.done)),)
-        )
+        done(tx, sorted(results.done))
     if results.failed:
         failed = sorted(results.failed)
         tx.execute(
@@ -236,30 +234,7 @@ def write(tx: Tx, results: Results, now: datetime) -> None:
             ),
         )
     if results.parked:
-        _park(tx, sorted(results.parked), now)
-
-
-def _park(tx: Tx, parked: Sequence[Parked], now: datetime) -> None:
-    tx.execute(
-        """
-        WITH gone AS (
-            DELETE FROM outbox WHERE id = ANY (%s::bigint[]) RETURNING *)
-        INSERT INTO outbox_dead (id, kind, application_id, endpoint_id, about_id, payload,
-                                 created_at, attempts, first_at, died_at, reason, campaign_id,
-                                 mobile, status, status_at, sent_at)
-        SELECT g.id, g.kind, g.application_id, g.endpoint_id, g.about_id, g.payload, g.created_at,
-               g.attempts + 1, coalesce(g.first_at, %s), %s, p.reason, g.campaign_id, g.mobile,
-               g.status, g.status_at, g.sent_at
-          FROM gone g JOIN unnest(%s::bigint[], %s::text[]) AS p (id, reason) USING (id)
-        """,
-        (
-            ints(one.id for one in parked),
-            now,
-            now,
-            ints(one.id for one in parked),
-            literal(one.reason for one in parked),
-        ),
-    )
+        bury(tx, [(one.id, one.reason) for one in sorted(results.parked)], now)
 
 
 def let_go(tx: Tx, endpoint_ids: Sequence[int], holder: int) -> None:
