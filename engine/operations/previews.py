@@ -235,7 +235,9 @@ def _whole(
     lanes = _lanes(tx, settings, plan, now)
     start = max(plan.time.at_utc, now)
     before, ahead = queue.ahead(tx, plan.application.id, start)
-    main_zones = limiting.main_zones(tx, plan.application.id)
+    clocks: RecipientHours | None = None
+    if window is not None and look.prefixes:
+        clocks = RecipientHours(window, limiting.main_zones(tx, plan.application.id))
     return Preview(
         list=list_name,
         sender=plan.sender,
@@ -245,7 +247,7 @@ def _whole(
         excluded={why: n for why, n in sorted(look.excluded.items()) if n},
         samples=tuple(look.samples),
         responses=in_force(tx, actor, plan, list_name),
-        zones=_zoned(look, window, main_zones, now),
+        zones=_zoned(look, clocks, now),
         hours=None if window is None else str(window),
         ahead=ahead,
         estimate=estimate(
@@ -256,7 +258,7 @@ def _whole(
             start=start,
             hours=window,
             ahead=ahead,
-            opens=_opens(look, window, main_zones, start),
+            opens=_opens(look, clocks, start),
         ),
         warnings=(
             *_before(before, ahead),
@@ -266,18 +268,15 @@ def _whole(
     )
 
 
-def _zoned(
-    look: _Look, window: Hours | None, main_zones: Mapping[str, str], now: datetime
-) -> tuple[Zoned, ...]:
+def _zoned(look: _Look, clocks: RecipientHours | None, now: datetime) -> tuple[Zoned, ...]:
     """Recipients by how their time is known (R-4.4), the largest class first."""
-    if window is None or not look.prefixes:
+    if clocks is None:
         return ()
-    by = RecipientHours(window, main_zones)
     classes: dict[str, Counter[str]] = {}
     for prefix, n in look.prefixes.items():
         mobile = look.examples[prefix]
         where = f"+{prefix}" if prefix else mobile
-        classes.setdefault(by.judged(mobile, now).value, Counter())[where] += n
+        classes.setdefault(clocks.judged(mobile, now).value, Counter())[where] += n
     counted = [
         Zoned(how=how, recipients=found.total(), example=found.most_common(1)[0][0])
         for how, found in classes.items()
@@ -286,14 +285,14 @@ def _zoned(
 
 
 def _opens(
-    look: _Look, window: Hours | None, main_zones: Mapping[str, str], start: datetime
+    look: _Look, clocks: RecipientHours | None, start: datetime
 ) -> list[tuple[datetime, int]]:
     """When the own hours of how many recipients open; [] when hours or clocks have no say."""
-    if window is None:
+    if clocks is None:
         return []
-    by = RecipientHours(window, main_zones)
     return [
-        (by.opens(look.examples[prefix], start) or start, n) for prefix, n in look.prefixes.items()
+        (clocks.opens(look.examples[prefix], start) or start, n)
+        for prefix, n in look.prefixes.items()
     ]
 
 
